@@ -1,0 +1,70 @@
+"""What a domain is: tasks, splits and a scorer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, Protocol
+
+from sandboxes import Json, Sandbox
+
+SplitName = Literal["search", "selection", "test"]
+Kind = Literal["code", "answer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One question. Pure data: what the answer is compared with stays in the domain, on the host."""
+
+    id: str
+    prompt: str
+    kind: Kind
+    """``code``: the answer is Python source; ``answer``: the answer is a short text or number."""
+    entry_point: str = ""
+    """Name of the function asked for, when ``kind`` is ``code``."""
+    visible_tests: tuple[str, ...] = ()
+    """Tests the agent may see, each a line of Python such as ``assert f(2) == 4``."""
+    metadata: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
+
+    def public(self) -> dict[str, Json]:
+        """Return the JSON object that an agent program is given."""
+        return {"id": self.id, "prompt": self.prompt, "kind": self.kind, "entry_point": self.entry_point,
+                "visible_tests": list(self.visible_tests), "metadata": dict(self.metadata)}
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The mark for one answer."""
+
+    value: float
+    """0 (wrong) to 1 (right)."""
+    reason: str = ""
+    """Why, in one line, without giving the hidden tests or the expected answer away."""
+    cpu_s: float = 0.0
+    """CPU seconds that marking took in a sandbox."""
+
+
+class Domain(Protocol):
+    """A benchmark: asks and marks."""
+
+    name: str
+    version: str
+    """Digest of the data: results under different versions are never compared."""
+    scorer: str
+    """Digest of the scoring code and its parameters."""
+    description: str
+    """Two or three sentences for the meta agent: what the tasks are, what an answer must look like."""
+
+    def tasks(self, split: SplitName) -> tuple[Task, ...]:
+        """Return the tasks of a split, in their fixed order; the splits are pairwise disjoint."""
+
+    def score(self, task: Task, answer: Json, sandbox: Sandbox) -> Score:
+        """Mark an answer; never raises for a bad answer, whatever its type."""
+
+    def key(self, answer: Json) -> str:
+        """Return a canonical text of an answer, equal for answers that mean the same (used for voting)."""
+
+
+class DomainError(ValueError):
+    """The user named a domain, file or split that cannot be had: one line says what was expected, what came, what to do."""

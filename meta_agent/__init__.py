@@ -1,0 +1,1 @@
+"""The thinking part: proposes, evaluates, searches, and talks to models."""

@@ -1,0 +1,18 @@
+"""Errors sorted by who must act: the user (UserError), the world (OutageError), nobody (BudgetError: a planned stop).
+
+A candidate's own failure is never an exception on the host; it is a value that goes back to the proposer.
+"""
+
+from __future__ import annotations
+
+
+class UserError(ValueError):
+    """The user's mistake: printed as one line, exit code 2."""
+
+
+class OutageError(RuntimeError):
+    """A model cannot be reached after all retries: pauses the run, is never scored."""
+
+
+class BudgetError(RuntimeError):
+    """The budget does not allow the next request: the run stops where it is and saves."""

@@ -1,0 +1,13 @@
+"""Sandboxes: run programs that nobody has read."""
+
+from sandboxes.sandbox import (
+    Broker,
+    Json,
+    Limits,
+    Outcome,
+    Sandbox,
+    SandboxFaultError,
+    SandboxUnavailableError,
+)
+
+__all__ = ["Broker", "Json", "Limits", "Outcome", "Sandbox", "SandboxFaultError", "SandboxUnavailableError"]

@@ -1,0 +1,110 @@
+"""What a sandbox is: the protocol every backend fulfils, and the values that cross it.
+
+A sandbox contains programs nobody has read. It reports what happened; it never scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+"""Exactly what crosses the border: JSON values, nothing else."""
+
+Limit = Literal["wall", "cpu", "memory", "output", "cap", "signal"]
+"""Which limit ended a program: wall clock, CPU seconds, memory, output size, the absolute cap, or a signal."""
+
+Broker = Callable[[dict[str, Json]], dict[str, Json]]
+"""Answers one request of a program in a session. Runs on the host, in the calling thread; a broker that raises
+ends the session, and the exception reaches the caller of :meth:`Sandbox.session` (an outage is never an outcome)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one execution may use."""
+
+    wall_s: float = 10.0
+    """Seconds of wall clock; in a session, time spent waiting for the broker does not count."""
+    cap_s: float = 600.0
+    """Absolute seconds of wall clock for a session, broker waits included."""
+    cpu_s: float = 10.0
+    """Seconds of CPU."""
+    memory_mb: int = 512
+    """MiB of address space beyond what the interpreter itself needs."""
+    processes: int = 0
+    """Child processes allowed (threads count); 0 forbids fork and exec."""
+    file_mb: int = 16
+    """MiB the scratch folder may hold, and the largest file."""
+    output_kb: int = 64
+    """KiB of standard output and error kept; more is cut, and says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What happened to one execution. A program's own failure is a value here, never an exception."""
+
+    value: Json = None
+    """What the program returned (``run``: the value of the entry call; ``check``: None; ``session``: the answer)."""
+    error: str | None = None
+    """None when the program ended normally; else the program's traceback or one line that says what stopped it."""
+    stdout: str = ""
+    """Standard output and error, safe to print, cut at ``output_kb``."""
+    killed_by: Limit | None = None
+    """The limit that ended it, if one did."""
+    passed: tuple[bool, ...] = ()
+    """``check`` only: one flag a test, in order; all False when the program did not get that far."""
+    failures: tuple[str, ...] = ()
+    """``check`` only: one message a test, empty for a passed one."""
+    cpu_s: float = 0.0
+    """CPU seconds used by the program and its children."""
+    wall_s: float = 0.0
+    """Wall seconds from start to end."""
+    peak_mb: float = 0.0
+    """Peak resident memory in MiB."""
+    level: str = ""
+    """Isolation in force: ``L2`` (namespaces + Landlock + seccomp), ``L1`` (no user namespaces), ``L0`` (none)."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the program ended by itself without an error."""
+        return self.error is None and self.killed_by is None
+
+
+class SandboxUnavailableError(RuntimeError):
+    """No isolation can be had here (or the backend's engine is absent); says what to do about it."""
+
+
+class SandboxFaultError(RuntimeError):
+    """The sandbox itself failed (its server died): an infrastructure fault, to be retried, never scored."""
+
+
+class Sandbox(Protocol):
+    """Runs untrusted programs. Safe to call from many threads at once."""
+
+    @property
+    def level(self) -> str:
+        """Isolation in force, as in :attr:`Outcome.level`."""
+
+    def run(self, code: str, *, entry: str | None = None, args: Sequence[Json] = (), stdin: str = "",
+            limits: Limits = ...) -> Outcome:
+        """Execute ``code`` as a module; with ``entry``, call that function with ``args`` and return its value."""
+
+    def check(self, code: str, tests: Sequence[str], *, setup: str = "", entry: str | None = None,
+              limits: Limits = ...) -> Outcome:
+        """Judge ``code`` by ``tests``, each a piece of Python that raises on failure.
+
+        The candidate and the tests live in separate processes wherever ``entry`` is given: the tests see a proxy
+        under that name, arguments and results cross as JSON-like data. ``setup`` is run by the judge first.
+        """
+
+    def session(self, program: str, task: Mapping[str, Json], broker: Broker, *, kit: str,
+                limits: Limits = ...) -> Outcome:
+        """Run an agent program: ``forward(task, kit)`` of ``program``, with a broker to talk to.
+
+        ``kit`` is the source of a module with ``build(task: dict, call) -> (task, kit)``, where ``call(request)``
+        sends one JSON object to the broker and returns its answer.
+        """
+
+    def close(self) -> None:
+        """End every program and free everything; the sandbox cannot be used afterwards."""
