@@ -16,3 +16,10 @@ class OutageError(RuntimeError):
 
 class BudgetError(RuntimeError):
     """The budget does not allow the next request: the run stops where it is and saves."""
+
+
+class RequestError(ValueError):
+    """This one request can never succeed (its prompt is too long, its grammar does not parse).
+
+    Whoever wrote the request must change it: the search hands it to the agent program as an error value.
+    """

@@ -1,0 +1,41 @@
+"""The hand-designed agents: one readable program a file, each a ``forward(task, kit)`` that a meta agent could write.
+
+The files are read as text and run in the sandbox; nothing here is ever imported by the host except
+:mod:`meta_agent.agents.kit`'s pure text helpers.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+from archive import Program
+from meta_agent.errors import UserError
+
+SEEDS = ("direct", "chain_of_thought", "self_consistency", "self_refine", "debate", "step_back",
+         "quality_diversity", "roles", "self_debug")
+"""The hand-designed agents that open an archive, in the order of their cost and age."""
+
+_FOLDER = Path(__file__).parent
+
+
+@cache
+def kit_source() -> str:
+    """Return the source of the kit, which the sandbox guest executes beside the program."""
+    return (_FOLDER / "kit.py").read_text()
+
+
+def load_agent(name: str) -> Program:
+    """Return the hand-designed agent of that name, or the program in that ``.py`` file.
+
+    Raises:
+        UserError: there is no such agent or file.
+    """
+    path = Path(name) if name.endswith(".py") else _FOLDER / f"{name}.py"
+    if not path.is_file() or (path.parent == _FOLDER and path.stem in ("kit", "__init__")):
+        known = ", ".join(sorted(p.stem for p in _FOLDER.glob("[a-z]*.py") if p.stem != "kit"))
+        raise UserError(f"unknown agent {name!r}: expected one of {known}, or a path to a .py file")
+    source = path.read_text()
+    thought = ast.get_docstring(ast.parse(source)) or ""
+    return Program(source=source, name=path.stem.replace("_", "-"), thought=thought, origin="hand")

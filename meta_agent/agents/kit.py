@@ -1,0 +1,121 @@
+"""The one object an agent program is given. This file runs inside the sandbox: standard library only.
+
+A program is ``forward(task, kit)``. It reads ``task``, works through ``kit``, and returns the answer: Python source
+when ``task.kind`` is ``"code"``, a short text otherwise. Every ``kit`` method that needs the outside sends one JSON
+object to the host and waits for its answer; the host meters, caches and records it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+Call = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class KitError(RuntimeError):
+    """The host refused a request: the text says why (no calls left, a prompt that is too long, a bad argument)."""
+
+
+class Task:
+    """The question: ``id, prompt, kind, entry_point, visible_tests, metadata``."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.id: str = fields["id"]
+        self.prompt: str = fields["prompt"]
+        self.kind: str = fields["kind"]
+        self.entry_point: str = fields["entry_point"]
+        self.visible_tests: list[str] = fields["visible_tests"]
+        self.metadata: dict[str, Any] = fields["metadata"]
+
+
+class Result:
+    """What a run of candidate code showed: ``passed``, ``score`` (share of tests passed), ``feedback``, ``output``."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.passed: bool = fields["passed"]
+        self.score: float = fields["score"]
+        self.feedback: str = fields["feedback"]
+        self.output: str = fields["output"]
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+
+class Kit:
+    """Everything an agent program can do besides thinking in plain Python."""
+
+    def __init__(self, task: Task, call: Call) -> None:
+        self._task = task
+        self._call = call
+
+    def _ask(self, op: str, **fields: Any) -> dict[str, Any]:
+        reply = self._call({"op": op, **fields})
+        if "error" in reply:
+            raise KitError(reply["error"])
+        return reply
+
+    def llm(self, prompt: str, system: str = "", temperature: float = 0.0, n: int = 1, max_tokens: int = 512) -> Any:
+        """Ask the model; return its reply, or a list of ``n`` replies when ``n`` is greater than 1."""
+        texts = self._ask("llm", prompt=str(prompt), system=str(system), temperature=float(temperature), n=int(n),
+                          max_tokens=int(max_tokens))["texts"]
+        return texts if n > 1 else texts[0]
+
+    def run(self, code: str, tests: list[str] | None = None) -> Result:
+        """Run ``code`` with ``tests`` (default: the visible tests) in a sandbox of its own."""
+        chosen = self._task.visible_tests if tests is None else [tests] if isinstance(tests, str) else list(tests)
+        return Result(self._ask("run", code=self.extract(code), tests=[str(test) for test in chosen]))
+
+    def vote(self, answers: list[Any]) -> Any:
+        """Return the answer most others agree with: by behaviour for code, by meaning otherwise."""
+        return self._chosen("vote", answers)
+
+    def select(self, candidates: list[str], tests: list[str] | None = None) -> Any:
+        """Return the candidate that passes most ``tests`` (default: the visible ones); ties go to the majority."""
+        chosen = self._task.visible_tests if tests is None else [str(test) for test in tests]
+        return self._chosen("select", candidates, tests=chosen)
+
+    def _chosen(self, op: str, options: list[Any], **fields: Any) -> Any:
+        options = list(options)
+        texts = [self.extract(str(option)) for option in options]
+        return options[self._ask(op, candidates=texts, **fields)["index"]]
+
+    def extract(self, text: str) -> str:
+        """Return the answer inside a reply: the last complete code block, or the text after ``Answer:``."""
+        return extract_code(str(text)) if self._task.kind == "code" else extract_answer(str(text))
+
+    @property
+    def remaining(self) -> dict[str, float]:
+        """What is left for this task: ``calls``, ``tokens``, ``seconds``."""
+        return self._ask("remaining")["remaining"]  # type: ignore[no-any-return]
+
+    def log(self, *values: Any) -> None:
+        """Write a line into the trace of this task."""
+        self._ask("log", text=" ".join(str(value) for value in values))
+
+
+def extract_code(text: str) -> str:
+    """Return the last fenced block that defines something; else the last block; else the text without fences."""
+    blocks: list[str] = re.findall(r"```[\w+-]*[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", text, re.DOTALL)
+    if not blocks:
+        return text.replace("```", "").strip("\n")
+    defining = [block for block in blocks if re.search(r"^\s*(?:def|class|async def) ", block, re.MULTILINE)]
+    return (defining or blocks)[-1].strip("\n")
+
+
+def extract_answer(text: str) -> str:
+    """Return what follows the last ``Answer:``, else the last boxed value, else the last number, else the text."""
+    if found := re.findall(r"(?i)answer\s*(?:is|:)\s*\**\s*([^\n]+)", text):
+        return str(found[-1]).strip().rstrip(".").strip("*$ ")
+    if found := re.findall(r"\\boxed\{([^{}]*)\}", text):
+        return str(found[-1]).strip()
+    if found := re.findall(r"-?\$?\d[\d,]*(?:\.\d+)?", text):
+        return str(found[-1]).replace("$", "").replace(",", "")
+    return text.strip()
+
+
+def build(fields: dict[str, Any], call: Call) -> tuple[Task, Kit]:
+    """Make the two arguments of ``forward``; called by the sandbox guest."""
+    task = Task(fields)
+    return task, Kit(task, call)

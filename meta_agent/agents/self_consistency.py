@@ -1,0 +1,20 @@
+"""Self-consistency (Wang et al. 2022, arXiv 2203.11171): sample several solutions, return the majority's.
+
+Code is compared by behaviour (what it returns on shared inputs), answers by meaning. This is also the baseline that
+a discovered agent must beat at equal cost: the search sets SAMPLES to match.
+
+Cost: SAMPLES calls a task.
+"""
+
+SAMPLES = 5
+
+
+def forward(task, kit):
+    if task.kind == "code":
+        prompt = ("Complete this function. Reply with the whole function in one ```python block and nothing else.\n\n"
+                  f"```python\n{task.prompt}\n```")
+    else:
+        prompt = f"{task.prompt}\n\nThink step by step. End with one line: 'Answer: ' and the final answer alone."
+    first = kit.llm(prompt)
+    more = [kit.llm(prompt, temperature=0.8) for _ in range(SAMPLES - 1)]
+    return kit.vote([kit.extract(reply) for reply in [first, *more]])

@@ -1,0 +1,188 @@
+"""The host's side of one rollout: answers what an agent program asks through its kit, and keeps the books.
+
+No key, no test that is hidden, and no text of the host ever goes into an answer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from domains import Domain, Task
+from meta_agent.errors import RequestError
+from meta_agent.llm.llm import Completion, Message, Request
+from meta_agent.selectors import Behaviour, majority, most_passed
+from sandboxes import Json, Limits, Sandbox
+
+RUN_LIMITS = Limits(wall_s=6.0, cpu_s=5.0)
+STOP = ("\n```\n",)
+"""A reply ends at its closing code fence: small models go on explaining for ever."""
+MAX_CANDIDATES = 32
+MAX_TRACE_TEXT = 20_000
+
+
+class Gateway(Protocol):
+    """The part of the gateway that a rollout needs."""
+
+    def complete(self, request: Request, role: Literal["agent", "meta"] = "agent") -> Completion:
+        """Return one completion."""
+
+
+@dataclass
+class Broker:
+    """Serves one program on one task; call it with a request, get the answer. Used by one thread."""
+
+    task: Task
+    domain: Domain
+    gateway: Gateway
+    sandbox: Sandbox
+    model: str
+    seed: int = 0
+    """Base of the sample indices: equal prompts under another seed are drawn anew."""
+    max_calls: int = 20
+    max_tokens: int = 16_000
+    deadline_s: float = 600.0
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float | None = 0.0
+    cpu_s: float = 0.0
+    trace: list[dict[str, object]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Start the clock."""
+        self._started = time.monotonic()
+        self._drawn: Counter[str] = Counter()
+
+    def __call__(self, request: dict[str, Json]) -> dict[str, Json]:
+        """Answer one request; a bad one gets ``{"error": reason}``."""
+        operations = {"llm": self._llm, "run": self._run, "vote": self._vote, "select": self._select,
+                      "remaining": self._remaining, "log": self._log}
+        op = request.get("op")
+        if not isinstance(op, str) or op not in operations:
+            return {"error": f"unknown operation: expected one of {', '.join(operations)}"}
+        try:
+            return operations[op](request)
+        except (RequestError, _BadFieldError) as error:
+            return {"error": str(error)}
+
+    def _llm(self, request: dict[str, Json]) -> dict[str, Json]:
+        n = _integer(request, "n", 1, 1, 16)
+        texts: list[Json] = []
+        for _ in range(n):
+            if self.calls >= self.max_calls:
+                raise _BadFieldError(f"no model calls left: this task allows {self.max_calls}")
+            if self.prompt_tokens + self.completion_tokens >= self.max_tokens:
+                raise _BadFieldError(f"no tokens left: this task allows {self.max_tokens}")
+            texts.append(self._complete(request))
+        return {"texts": texts}
+
+    def _complete(self, request: dict[str, Json]) -> str:
+        prompt, system = _text(request, "prompt"), _text(request, "system")
+        temperature = _number(request, "temperature", 0.0, 0.0, 2.0)
+        messages = (*([Message("system", system)] if system else []), Message("user", prompt))
+        drafted = Request(model=self.model, messages=messages, temperature=temperature, stop=STOP,
+                          max_tokens=_integer(request, "max_tokens", 512, 1, 2048))
+        key = drafted.key()
+        sample = 0 if temperature == 0 else self.seed * 1000 + self._drawn[key]
+        self._drawn[key] += 1
+        self.calls += 1
+        completion = self.gateway.complete(Request(
+            model=drafted.model, messages=messages, temperature=temperature, stop=STOP,
+            max_tokens=drafted.max_tokens, sample=sample))
+        self.prompt_tokens += completion.prompt_tokens
+        self.completion_tokens += completion.completion_tokens
+        known = self.cost_usd is not None and completion.cost_usd is not None
+        self.cost_usd = (self.cost_usd or 0.0) + (completion.cost_usd or 0.0) if known else None
+        self._record("llm", prompt=prompt, system=system, temperature=temperature, sample=sample, reply=completion.text,
+                     finish=completion.finish)
+        return completion.text
+
+    def _run(self, request: dict[str, Json]) -> dict[str, Json]:
+        code, tests = _text(request, "code"), _texts(request, "tests")
+        outcome = self.sandbox.check(code, tests, limits=RUN_LIMITS)
+        self.cpu_s += outcome.cpu_s
+        share = sum(outcome.passed) / len(tests) if tests else float(outcome.ok)
+        passed = share == 1.0 and outcome.killed_by is None and (outcome.ok or bool(tests))
+        feedback = "" if passed else _feedback(outcome.error, outcome.killed_by, tests, outcome.passed, outcome.failures)
+        self._record("run", code=code, tests=list(tests), score=share, feedback=feedback)
+        return {"passed": passed, "score": share, "feedback": feedback, "output": outcome.stdout[-2000:]}
+
+    def _vote(self, request: dict[str, Json]) -> dict[str, Json]:
+        candidates = _texts(request, "candidates", at_least=1)
+        index = majority(self._keys(candidates))
+        self._record("vote", candidates=len(candidates), index=index)
+        return {"index": index}
+
+    def _select(self, request: dict[str, Json]) -> dict[str, Json]:
+        candidates, tests = _texts(request, "candidates", at_least=1), _texts(request, "tests")
+        shares = []
+        for code in candidates:
+            outcome = self.sandbox.check(code, tests, limits=RUN_LIMITS) if tests else None
+            self.cpu_s += outcome.cpu_s if outcome else 0.0
+            shares.append(sum(outcome.passed) / len(tests) if outcome else 0.0)
+        index = most_passed(shares, self._keys(candidates))
+        self._record("select", candidates=len(candidates), scores=shares, index=index)
+        return {"index": index}
+
+    def _keys(self, candidates: list[str]) -> list[object]:
+        if self.task.kind != "code":
+            return [self.domain.key(answer) or None for answer in candidates]
+        behaviour = Behaviour(self.sandbox, self.task.entry_point, self.task.visible_tests)
+        seen = {code: behaviour.key(code) for code in dict.fromkeys(candidates)}
+        self.cpu_s += behaviour.cpu_s
+        return [seen[code] for code in candidates]
+
+    def _remaining(self, _: dict[str, Json]) -> dict[str, Json]:
+        left = {"calls": self.max_calls - self.calls,
+                "tokens": max(0, self.max_tokens - self.prompt_tokens - self.completion_tokens),
+                "seconds": round(max(0.0, self.deadline_s - (time.monotonic() - self._started)), 1)}
+        return {"remaining": dict(left)}
+
+    def _log(self, request: dict[str, Json]) -> dict[str, Json]:
+        if len(self.trace) < 1000:
+            self._record("log", text=_text(request, "text")[:2000])
+        return {}
+
+    def _record(self, op: str, **fields: object) -> None:
+        self.trace.append({"op": op, **{key: value[:MAX_TRACE_TEXT] if isinstance(value, str) else value
+                                        for key, value in fields.items()}})
+
+
+class _BadFieldError(ValueError):
+    """A request that the program got wrong, or may not make any more."""
+
+
+def _feedback(error: str | None, killed_by: str | None, tests: list[str], passed: tuple[bool, ...],
+              failures: tuple[str, ...]) -> str:
+    if killed_by:
+        return f"the program was stopped: {killed_by} limit"
+    failed = [f"{test}\n  -> {why}" for test, good, why in zip(tests, passed, failures, strict=False) if not good]
+    return "\n".join(failed[:3]) if failed else (error or "")[-1500:]
+
+
+def _text(request: dict[str, Json], name: str) -> str:
+    value = request.get(name, "")
+    if not isinstance(value, str):
+        raise _BadFieldError(f"{name}: expected text, got {type(value).__name__}")
+    return value
+
+
+def _texts(request: dict[str, Json], name: str, at_least: int = 0) -> list[str]:
+    value = request.get(name, [])
+    if not isinstance(value, list) or not at_least <= len(value) <= MAX_CANDIDATES:
+        raise _BadFieldError(f"{name}: expected a list of {at_least} to {MAX_CANDIDATES} texts")
+    return [item if isinstance(item, str) else str(item) for item in value]
+
+
+def _number(request: dict[str, Json], name: str, default: float, low: float, high: float) -> float:
+    value = request.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise _BadFieldError(f"{name}: expected a number from {low} to {high}")
+    return float(value)
+
+
+def _integer(request: dict[str, Json], name: str, default: int, low: int, high: int) -> int:
+    return int(_number(request, name, default, low, high))

@@ -1,0 +1,90 @@
+"""What a piece of code does, as a value that can be compared: its outputs on shared inputs.
+
+The inputs are the arguments in the visible tests and simple mutations of them (MBR-exec, Shi et al. 2022, arXiv
+2204.11454, uses the test inputs alone). No expected output is used.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+from sandboxes import Json, Limits, Sandbox
+
+MAX_INPUTS = 12
+LIMITS = Limits(wall_s=4.0, cpu_s=3.0)
+
+_PROBE = '''
+
+def __probe__(inputs):
+    import ast
+    seen = []
+    for text in inputs:
+        try:
+            value = repr({entry}(*ast.literal_eval(text)))
+        except Exception as error:
+            value = type(error).__name__
+        seen.append(value[:500])
+    return seen
+'''
+
+
+class Behaviour:
+    """Measures candidates for one task by running them on the same inputs."""
+
+    def __init__(self, sandbox: Sandbox, entry: str, visible_tests: Sequence[str]) -> None:
+        self.sandbox = sandbox
+        self.entry = entry
+        self.inputs = probe_inputs(entry, visible_tests)
+        self.cpu_s = 0.0
+
+    def key(self, code: str) -> tuple[str, ...] | str | None:
+        """Return the outputs of ``code`` on the inputs, or None when it crashes before it is asked.
+
+        Without inputs the key is the normalised source: equal programs then vote together.
+        """
+        if not self.inputs:
+            return _normal_form(code)
+        args: list[Json] = [list(self.inputs)]
+        outcome = self.sandbox.run(code + _PROBE.replace("{entry}", self.entry), entry="__probe__", args=args,
+                                   limits=LIMITS)
+        self.cpu_s += outcome.cpu_s
+        return tuple(str(value) for value in outcome.value) if isinstance(outcome.value, list) else None
+
+
+def probe_inputs(entry: str, tests: Sequence[str]) -> tuple[str, ...]:
+    """Return argument tuples, as literals, found in calls of ``entry`` in ``tests``, then mutations of them."""
+    found: list[tuple[object, ...]] = []
+    for test in tests:
+        try:
+            tree = ast.parse(test)
+        except SyntaxError:
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == entry:
+                try:
+                    found.append(tuple(ast.literal_eval(arg) for arg in node.args))
+                except ValueError:
+                    continue
+    mutated = [args[:i] + (other,) + args[i + 1:] for args in found for i in range(len(args))
+               for other in _mutations(args[i])]
+    return tuple(dict.fromkeys(repr(args) for args in [*found, *mutated]))[:MAX_INPUTS]
+
+
+def _mutations(value: object) -> list[object]:
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int):
+        return [value + 1, 0]
+    if isinstance(value, float):
+        return [value + 0.5]
+    if isinstance(value, str | list | tuple):
+        return [value[::-1], value[:1], value + value]
+    return []
+
+
+def _normal_form(code: str) -> str | None:
+    try:
+        return ast.unparse(ast.parse(code))
+    except (SyntaxError, ValueError, RecursionError):
+        return None
