@@ -1,0 +1,166 @@
+"""Program x tasks -> rollouts: the only place with threads.
+
+A rollout that is in the archive already is never run again, so an evaluation that was cut off goes on where it
+stopped. A program's own failure is a score of 0 with a reason; an outage or an empty budget is an exception, after
+everything in flight has ended and been kept.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+from archive import Archive, Evaluation, Program, Rollout, Split
+from domains import Domain, Task
+from meta_agent.agents import kit_source
+from meta_agent.broker import Broker, Gateway
+from sandboxes import Json, Limits, Sandbox, SandboxFaultError
+
+SEEDS: dict[Split, int] = {"search": 0, "selection": 1, "test": 2}
+"""Sampling seeds are as disjoint as the task sets."""
+FAULT_RETRIES = 2
+
+
+class StoppedError(RuntimeError):
+    """The user asked to stop: what was in flight has been kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a program may use on one task."""
+
+    calls: int = 20
+    tokens: int = 16_000
+    cpu_s: float = 10.0
+    wall_s: float = 20.0
+    """Seconds of its own, model waits not counted."""
+    cap_s: float = 900.0
+    """Absolute seconds, model waits included."""
+    memory_mb: int = 512
+
+    def limits(self) -> Limits:
+        """Return the sandbox limits of a session."""
+        return Limits(wall_s=self.wall_s, cap_s=self.cap_s, cpu_s=self.cpu_s, memory_mb=self.memory_mb)
+
+
+class Evaluator:
+    """Runs programs on tasks, many at once.
+
+    Args:
+        archive: receives every rollout as it ends.
+        workers: rollouts in flight.
+        observe: called after each stored rollout, from any worker thread.
+    """
+
+    def __init__(self, *, archive: Archive, domain: Domain, gateway: Gateway, sandbox: Sandbox, model: str,
+                 workers: int = 8, allowance: Allowance | None = None,
+                 observe: Callable[[Evaluation, Rollout], None] = lambda _evaluation, _rollout: None) -> None:
+        self.archive = archive
+        self.domain = domain
+        self.gateway = gateway
+        self.sandbox = sandbox
+        self.model = model
+        self.allowance = allowance or Allowance()
+        self.observe = observe
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="rollout")
+
+    def close(self) -> None:
+        """End the worker threads; rollouts in flight are finished first."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def stop(self) -> None:
+        """Let what is in flight finish and start nothing more: evaluations raise :class:`StoppedError`."""
+        self._stop.set()
+
+    def raise_if_stopped(self) -> None:
+        """Raise :class:`StoppedError` once :meth:`stop` was called."""
+        if self._stop.is_set():
+            raise StoppedError("stopped on request")
+
+    def evaluate(self, run: str, programs: Sequence[Program], tasks: Sequence[Task], split: Split) -> list[Evaluation]:
+        """Return one complete evaluation a program; all pairs of program and task share the workers.
+
+        Raises:
+            StoppedError, OutageError, BudgetError, SandboxFaultError: after everything in flight has ended and been
+                kept; calling again goes on from there.
+        """
+        evaluations = [self._open(run, program, split, len(tasks)) for program in programs]
+        pending: set[Future[None]] = set()
+        for program, evaluation in zip(programs, evaluations, strict=True):
+            done = {rollout.task for rollout in self.archive.rollouts(evaluation.id)}
+            pending |= {self._pool.submit(self._keep, evaluation, program, task) for task in tasks if task.id not in done}
+        _drain(pending)
+        self.archive.flush()
+        return evaluations
+
+    def attempt(self, program: Program, task: Task, split: Split = "search") -> Rollout:
+        """Run one program on one task and score it, without keeping the rollout."""
+        return self._rollout("", program, task, SEEDS[split])
+
+    def _open(self, run: str, program: Program, split: Split, tasks: int) -> Evaluation:
+        evaluation = Evaluation(run=run, program=program.id, domain=self.domain.name,
+                                domain_version=self.domain.version, split=split, model=self.model, seed=SEEDS[split],
+                                scorer=self.domain.scorer, tasks=tasks)
+        self.archive.add_evaluation(evaluation)
+        return evaluation
+
+    def _keep(self, evaluation: Evaluation, program: Program, task: Task) -> None:
+        self.raise_if_stopped()
+        rollout = self._rollout(evaluation.id, program, task, evaluation.seed)
+        self.archive.add_rollout(rollout)
+        self.observe(evaluation, rollout)
+
+    def _rollout(self, evaluation: str, program: Program, task: Task, seed: int) -> Rollout:
+        for retries_left in reversed(range(FAULT_RETRIES + 1)):
+            try:
+                return self._once(evaluation, program, task, seed)
+            except SandboxFaultError:
+                if not retries_left:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _once(self, evaluation: str, program: Program, task: Task, seed: int) -> Rollout:
+        started = time.monotonic()
+        broker = Broker(task=task, domain=self.domain, gateway=self.gateway, sandbox=self.sandbox, model=self.model,
+                        seed=seed, max_calls=self.allowance.calls, max_tokens=self.allowance.tokens,
+                        deadline_s=self.allowance.cap_s)
+        outcome = self.sandbox.session(program.source, task.public(), broker, kit=kit_source(),
+                                       limits=self.allowance.limits())
+        failure, answer = _failure(outcome.error, outcome.killed_by, outcome.value), outcome.value
+        value, reason, marking_cpu = 0.0, failure.rsplit("\n", 1)[-1], 0.0
+        if not failure:
+            score = self.domain.score(task, answer, self.sandbox)
+            value, reason, marking_cpu = score.value, score.reason, score.cpu_s
+        return Rollout(evaluation=evaluation, task=task.id, score=value, answer="" if failure else str(answer),
+                       failure=failure, reason=reason, calls=broker.calls, prompt_tokens=broker.prompt_tokens,
+                       completion_tokens=broker.completion_tokens, cost_usd=broker.cost_usd,
+                       seconds=time.monotonic() - started, cpu_seconds=outcome.cpu_s + broker.cpu_s + marking_cpu,
+                       trace=tuple(broker.trace))
+
+
+def _failure(error: str | None, killed_by: str | None, value: Json) -> str:
+    if killed_by:
+        return f"stopped by the {killed_by} limit"
+    if error:
+        return error
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return "forward returned nothing: it must return the answer"
+    return ""
+
+
+def _drain(pending: set[Future[None]]) -> None:
+    """Wait for all; at the first exception cancel what has not started, let the rest end, then raise it."""
+    failed: BaseException | None = None
+    while pending:
+        done, pending = wait(pending, return_when=FIRST_COMPLETED)
+        for future in done:
+            if not future.cancelled() and (error := future.exception()) is not None:
+                failed = failed or error
+        if failed is not None:
+            pending = {future for future in pending if not future.cancel()}
+    if failed is not None:
+        raise failed
