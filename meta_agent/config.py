@@ -1,0 +1,112 @@
+"""The configuration of a search: a preset, then a file, then ``key=value`` pairs, merged left to right.
+
+The final configuration is stored with the run, so any run can be repeated from its archive.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from meta_agent.agents import SEEDS
+from meta_agent.errors import UserError
+
+
+class SearchConfig(BaseModel):
+    """Everything that decides a search; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    domain: str = "humaneval"
+    model: str = "local/qwen2.5-coder-0.5b"
+    """The model that executes agent programs."""
+    meta_model: str = "local/qwen2.5-coder-1.5b"
+    """The model that writes them."""
+    engine: str = "auto"
+    """Engine for ``local/*`` models: ``auto``, ``llamacpp`` or ``vllm``."""
+    agents: tuple[str, ...] = SEEDS
+    """Hand-designed agents (names or ``.py`` paths) that open the archive."""
+    generations: int = Field(8, ge=0)
+    width: int = Field(4, ge=1)
+    """Candidates a generation; all of them are in flight at once and see the archive as it was before."""
+    reflections: int = Field(2, ge=0, le=2)
+    repairs: int = Field(3, ge=0)
+    workers: int = Field(0, ge=0)
+    """Rollouts in flight; 0 takes what the model's engine wants."""
+    search_tasks: int = Field(32, ge=1)
+    selection_tasks: int = Field(32, ge=1)
+    test_tasks: int = Field(100, ge=1)
+    finalists: int = Field(3, ge=1)
+    """Discovered programs that meet again on the selection split."""
+    budget: str = ""
+    """For example ``20k-tokens``, ``300-calls``, ``15m``, ``$0.50``, or several separated by commas; empty: none."""
+    finish_share: float = Field(0.4, ge=0.0, le=0.9)
+    """Share of the budget kept for the selection and the sealed test."""
+    calls_per_task: int = Field(12, ge=1)
+    tokens_per_task: int = Field(12_000, ge=1)
+    seconds_per_task: float = Field(20.0, gt=0)
+    """Seconds of a program's own on one task, model waits not counted."""
+    seed: int = 0
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # laptop: a first result without a key in a quarter of an hour; smoke: minutes; adas: the paper's generations
+    "laptop": {"search_tasks": 10, "selection_tasks": 16, "test_tasks": 40, "generations": 4, "budget": "15m"},
+    "smoke": {"search_tasks": 3, "selection_tasks": 2, "test_tasks": 3, "generations": 1, "width": 2, "finalists": 1,
+              "agents": ("direct", "self_consistency"), "calls_per_task": 6},
+    "adas": {"search_tasks": 64, "selection_tasks": 64, "generations": 30, "width": 1},
+}
+
+
+def load_config(preset: str = "laptop", file: Path | None = None, pairs: Sequence[str] = (),
+                **given: object) -> SearchConfig:
+    """Return the merged configuration.
+
+    Args:
+        preset: a name in :data:`PRESETS`.
+        file: a TOML file with top-level keys of :class:`SearchConfig`.
+        pairs: ``key=value`` texts.
+        given: values of command-line options; None means not given.
+
+    Raises:
+        UserError: unknown preset, unreadable file, unknown key or bad value.
+    """
+    if preset not in PRESETS:
+        raise UserError(f"unknown preset {preset!r}: expected one of {', '.join(PRESETS)}")
+    merged: dict[str, Any] = {**PRESETS[preset], **(_read(file) if file else {})}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UserError(f"cannot read {pair!r}: expected key=value, for example width=2")
+        merged[key.strip()] = tuple(value.split(",")) if key.strip() == "agents" else value
+    merged |= {key: value for key, value in given.items() if value is not None}
+    return validate(merged)
+
+
+def validate(fields: Mapping[str, object]) -> SearchConfig:
+    """Return the configuration with these fields; the first thing wrong becomes one line.
+
+    Raises:
+        UserError: an unknown key or a bad value.
+    """
+    try:
+        return SearchConfig.model_validate(dict(fields))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise UserError(f"unknown setting {key!r}: expected one of {', '.join(SearchConfig.model_fields)}") from None
+        raise UserError(f"setting {key}={first['input']!r}: {first['msg']}") from None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{file} is not TOML: {error}") from None

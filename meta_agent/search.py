@@ -1,0 +1,266 @@
+"""Meta Agent Search, the loop: select parents, propose, reflect, check, try, evaluate, repair, keep.
+
+The loop is a LangGraph graph with a SQLite checkpointer. One generation is ``width`` candidates in flight, each its
+own small graph; they see the archive as it was when the generation began, so a run gives the same archive whatever
+the timing, and a run that was killed goes on from its last step. What a repeated step asks the model again is in the
+cache and costs nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import operator
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+
+from archive import Archive, Failure, Member, Program
+from domains import Domain
+from meta_agent.check import check, fingerprint
+from meta_agent.config import SearchConfig
+from meta_agent.evaluation import Evaluator
+from meta_agent.parents import Candidate as ParentCandidate
+from meta_agent.parents import choose_parents
+from meta_agent.proposers import Example, Proposal, Proposer
+
+if TYPE_CHECKING:
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+    from langgraph.types import Send
+
+CRASH_SHARE = 0.5
+"""A program that fails by itself on more than this share of the tasks goes back to its author."""
+
+
+class Candidate(TypedDict, total=False):
+    """State of one candidate on its way into the archive."""
+
+    generation: int
+    slot: int
+    parents: list[str]
+    proposal: dict[str, str]
+    attempt: int
+    stage: str
+    error: str
+    candidates: Annotated[list[dict[str, Any]], operator.add]
+
+
+class Ended(TypedDict):
+    """What a candidate's graph hands to the outer one."""
+
+    candidates: Annotated[list[dict[str, Any]], operator.add]
+
+
+class Generations(TypedDict):
+    """State of the whole search."""
+
+    generation: int
+    candidates: Annotated[list[dict[str, Any]], operator.add]
+    """Every candidate that came to its end, in the order of their ends."""
+
+
+@dataclass
+class Search:
+    """The nodes of the two graphs, over the parts that do the work.
+
+    ``enough`` says, before each generation, whether the rest of the budget is better kept for the finish; ``observe``
+    is told what happens to each candidate: generation, slot, stage, words.
+    """
+
+    run: str
+    config: SearchConfig
+    domain: Domain
+    archive: Archive
+    evaluator: Evaluator
+    proposer: Proposer
+    seeds: Sequence[Program]
+    enough: Callable[[], bool] = lambda: False
+    observe: Callable[[int, int, str, str], None] = lambda _generation, _slot, _stage, _words: None
+
+    def __call__(self, checkpointer: BaseCheckpointSaver[str]) -> None:
+        """Search from the start, or from the last checkpoint, until the generations or the budget are used up."""
+        graph = self.generations().compile(checkpointer=checkpointer)
+        thread: Any = {"configurable": {"thread_id": self.run}, "max_concurrency": self.config.width,
+                       "recursion_limit": 10 + 3 * (self.config.generations + 1)}
+        begun = graph.get_state(thread).created_at is not None
+        graph.invoke(None if begun else {"generation": 0, "candidates": []}, thread, durability="sync")
+
+    def generations(self) -> Any:
+        """Return the outer graph: seed -> [select -> candidates -> keep] until enough."""
+        from langgraph.graph import END, START, StateGraph
+
+        graph = StateGraph(Generations)
+        graph.add_node("seed", self.seed)
+        graph.add_node("candidate", self.candidate().compile())
+        graph.add_node("keep", self.keep)
+        graph.add_edge(START, "seed")
+        graph.add_conditional_edges("seed", self.select, ["candidate", END])
+        graph.add_edge("candidate", "keep")
+        graph.add_conditional_edges("keep", self.select, ["candidate", END])
+        return graph
+
+    def candidate(self) -> Any:
+        """Return the inner graph: propose -> reflect -> check -> try -> evaluate, and repair from where it fails."""
+        from langgraph.graph import END, START, StateGraph
+
+        graph = StateGraph(Candidate, output_schema=Ended)
+        for name, node in (("propose", self.propose), ("reflect", self.reflect), ("check", self.check),
+                           ("try", self.attempt), ("evaluate", self.evaluate), ("repair", self.repair), ("end", self.end)):
+            graph.add_node(name, node)
+        graph.add_edge(START, "propose")
+        graph.add_edge("propose", "reflect")
+        graph.add_edge("reflect", "check")
+        for step, following in (("check", "try"), ("try", "evaluate"), ("evaluate", "end")):
+            graph.add_conditional_edges(step, self.then(following), [following, "repair", "end"])
+        graph.add_edge("repair", "check")
+        graph.add_edge("end", END)
+        return graph
+
+    def seed(self, _: Generations) -> dict[str, Any]:
+        """Put the hand-designed agents into the archive and measure them."""
+        for slot, program in enumerate(self.seeds):
+            self.archive.add_program(program)
+            self.archive.add_member(Member(self.run, program.id, generation=0, slot=slot, proposer="hand"))
+        self.evaluator.evaluate(self.run, self.seeds, self.domain.tasks("search"), "search")
+        return {"generation": 1}
+
+    def select(self, state: Generations) -> list[Send] | str:
+        """Choose the parents of the next generation's candidates, or end."""
+        from langgraph.graph import END
+        from langgraph.types import Send
+
+        generation = state["generation"]
+        if generation > self.config.generations or self.enough():
+            return END
+        members = self.archive.members(self.run)
+        children = Counter(parent for member in members for parent in member.parents[:1])
+        pool = [ParentCandidate(program, scores, children[program]) for program, scores in self.scores().items()]
+        return [Send("candidate", {"generation": generation, "slot": slot, "attempt": 0, "parents": list(
+            choose_parents(pool, f"{self.config.seed}/{generation}/{slot}"))}) for slot in range(self.config.width)]
+
+    def propose(self, state: Candidate) -> Candidate:
+        """Ask for a new program."""
+        self.evaluator.raise_if_stopped()
+        self.observe(state["generation"], state["slot"], "propose", "")
+        proposal = self.proposer.propose(self.examples(state["parents"]), self.draw(state))
+        return {"proposal": asdict(proposal)}
+
+    def reflect(self, state: Candidate) -> Candidate:
+        """Let the author think again, twice."""
+        proposal, parents = Proposal(**state["proposal"]), self.examples(state["parents"])
+        for step in range(1, self.config.reflections + 1):
+            self.evaluator.raise_if_stopped()
+            self.observe(state["generation"], state["slot"], "reflect", proposal.name)
+            proposal = self.proposer.reflect(proposal, parents, step, self.draw(state))
+        return {"proposal": asdict(proposal)}
+
+    def check(self, state: Candidate) -> Candidate:
+        """Look at the source before anything is paid: syntax, contract, imports, names, and whether it is new."""
+        source = state["proposal"]["source"]
+        if error := check(source):
+            return {"stage": "check", "error": error}
+        known = {fingerprint(self.archive.program(m.program).source) for m in self.archive.members(self.run)
+                 if m.generation < state["generation"]}
+        if fingerprint(source) in known:
+            return {"stage": "duplicate", "error": "this program exists already: write one that works differently"}
+        return {"stage": "check", "error": ""}
+
+    def attempt(self, state: Candidate) -> Candidate:
+        """Try the program on one task; a wrong answer is fine, a crash is not."""
+        self.evaluator.raise_if_stopped()
+        self.observe(state["generation"], state["slot"], "try", state["proposal"]["name"])
+        tasks = self.domain.tasks("search")
+        task = tasks[(state["generation"] + state["slot"]) % len(tasks)]
+        return {"stage": "try", "error": self.evaluator.attempt(self.program(state), task).failure}
+
+    def evaluate(self, state: Candidate) -> Candidate:
+        """Measure the program on the search split."""
+        self.observe(state["generation"], state["slot"], "evaluate", state["proposal"]["name"])
+        program = self.program(state)
+        self.archive.add_program(program)
+        evaluation, = self.evaluator.evaluate(self.run, [program], self.domain.tasks("search"), "search")
+        rollouts = self.archive.rollouts(evaluation.id)
+        crashed = [rollout.failure for rollout in rollouts if rollout.failure]
+        broken = len(crashed) > CRASH_SHARE * len(rollouts)
+        return {"stage": "evaluate", "error": Counter(crashed).most_common(1)[0][0] if broken else ""}
+
+    def repair(self, state: Candidate) -> Candidate:
+        """Record what stopped the program and show it to the author."""
+        self.evaluator.raise_if_stopped()
+        self.fail(state)
+        attempt = state["attempt"] + 1
+        self.observe(state["generation"], state["slot"], "repair", state["error"])
+        proposal = self.proposer.repair(Proposal(**state["proposal"]), state["error"], attempt, self.draw(state))
+        return {"proposal": asdict(proposal), "attempt": attempt}
+
+    def then(self, following: str) -> Callable[[Candidate], str]:
+        """Return the way on: ``following`` without an error, else repair while attempts are left, else the end."""
+        return lambda state: (following if not state["error"]
+                              else "repair" if state["attempt"] < self.config.repairs else "end")
+
+    def end(self, state: Candidate) -> Candidate:
+        """Hand the candidate over to its generation."""
+        if state["error"]:
+            self.fail(state)
+        words = state["error"].strip().rsplit("\n", 1)[-1] if state["error"] else state["proposal"]["name"]
+        self.observe(state["generation"], state["slot"], "failed" if state["error"] else "ran", words)
+        return {"candidates": [{key: value for key, value in state.items() if key != "candidates"}]}
+
+    def keep(self, state: Generations) -> dict[str, Any]:
+        """Add the generation's programs that ran to the archive, in the order of their slots."""
+        generation = state["generation"]
+        ended = [Candidate(**c) for c in state["candidates"] if c["generation"] == generation]  # type: ignore[typeddict-item]
+        seen: set[str] = set()
+        for candidate in sorted(ended, key=lambda c: c["slot"]):
+            if candidate["error"]:
+                continue
+            mark = fingerprint(candidate["proposal"]["source"])
+            if mark in seen:
+                self.fail({**candidate, "stage": "duplicate", "error": "written twice in one generation"})
+                continue
+            seen.add(mark)
+            program = self.program(candidate)
+            self.archive.add_member(Member(self.run, program.id, generation, candidate["slot"], tuple(candidate["parents"]),
+                                           self.diff(candidate, program), candidate["attempt"], self.proposer.name))
+        self.archive.flush()
+        return {"generation": generation + 1}
+
+    def scores(self) -> dict[str, dict[str, float]]:
+        """Return the search-split scores of every member: program id -> task id -> score."""
+        measured = {e.program: e.id for e in self.archive.evaluations(run=self.run, split="search")}
+        return {member.program: {r.task: r.score for r in self.archive.rollouts(measured[member.program])}
+                for member in self.archive.members(self.run)}
+
+    def examples(self, programs: Sequence[str]) -> list[Example]:
+        """Return what the proposer is shown of these members."""
+        examples = []
+        for identifier in programs:
+            program = self.archive.program(identifier)
+            evaluation, = self.archive.evaluations(run=self.run, program=identifier, split="search")
+            rollouts = self.archive.rollouts(evaluation.id)
+            reasons = Counter(r.reason for r in rollouts if r.score < 1 and r.reason)
+            examples.append(Example(program.name, program.source, sum(r.score for r in rollouts) / len(rollouts),
+                                    tuple(reason for reason, _ in reasons.most_common(2))))
+        return examples
+
+    def program(self, state: Candidate) -> Program:
+        """Return the candidate as a program."""
+        proposal = state["proposal"]
+        return Program(source=proposal["source"], name=proposal["name"], thought=proposal["thought"])
+
+    def draw(self, state: Candidate) -> int:
+        """Return the number of this proposal in the run."""
+        return self.config.seed * 10_000 + (state["generation"] - 1) * self.config.width + state["slot"]
+
+    def diff(self, state: Candidate, program: Program) -> str:
+        """Return the unified diff from the first parent to the program."""
+        if not state["parents"]:
+            return ""
+        parent = self.archive.program(state["parents"][0])
+        return "\n".join(difflib.unified_diff(parent.source.splitlines(), program.source.splitlines(), parent.name,
+                                              program.name, lineterm=""))
+
+    def fail(self, state: Candidate) -> None:
+        """Record why a proposal did not go on."""
+        self.archive.add_failure(Failure(self.run, state["generation"], state["slot"], state["attempt"], state["stage"],  # type: ignore[arg-type]
+                                         state["error"], state["proposal"]["source"]))
