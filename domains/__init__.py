@@ -1,5 +1,66 @@
 """Domains: tasks, splits and honest scoring."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
 from domains.domain import Domain, DomainError, Kind, Score, SplitName, Task
 
-__all__ = ["Domain", "DomainError", "Kind", "Score", "SplitName", "Task"]
+__all__ = ["BENCHMARKS", "Domain", "DomainError", "Kind", "Score", "SplitName", "Task", "load_domain"]
+
+BENCHMARKS: Mapping[str, str] = {
+    "humaneval": "domains.humaneval:humaneval",
+    "mbpp": "domains.mbpp:mbpp",
+    "gsm8k": "domains.gsm8k:gsm8k",
+    "mgsm": "domains.mgsm:mgsm",
+    "reasoning-gym": "domains.reasoning_gym:reasoning_gym",
+}
+"""Short name to the function that loads the benchmark."""
+
+
+def load_domain(spec: str, *, sizes: Mapping[SplitName, int] | None = None, seed: int = 0) -> Domain:
+    """Load a domain by name.
+
+    Args:
+        spec: ``humaneval``, ``mbpp``, ``gsm8k``, ``mgsm`` or ``mgsm:LANGUAGE``, ``reasoning-gym:TASK``, a path to a
+            ``.jsonl`` file, or ``dotted.path:Class`` of anything that is called with ``sizes`` and ``seed`` and returns a
+            :class:`Domain`.
+        sizes: tasks per split; a split left out has its default size.
+        seed: decides which tasks go to which split, and their order.
+
+    Raises:
+        DomainError: an unknown name, data that cannot be had, a broken file, or sizes that are too large.
+
+    """
+    if spec.endswith(".jsonl"):
+        from domains.jsonl import jsonl
+
+        return jsonl(Path(spec), sizes=sizes, seed=seed)
+    name, _, variant = spec.partition(":")
+    if name in BENCHMARKS:
+        arguments = (variant,) if variant else ()
+        return _resolve(BENCHMARKS[name])(*arguments, sizes=sizes, seed=seed)
+    if "." in name and variant:
+        return _resolve(spec)(sizes=sizes, seed=seed)
+    raise DomainError(_unknown(spec))
+
+
+def _resolve(path: str) -> Callable[..., Domain]:
+    module, _, attribute = path.partition(":")
+    try:
+        return cast("Callable[..., Domain]", getattr(import_module(module), attribute))
+    except ModuleNotFoundError as error:
+        raise DomainError(f"cannot import {path!r}: no module named {error.name!r}") from error
+    except AttributeError:
+        raise DomainError(f"module {module!r} has no {attribute!r}") from None
+
+
+def _unknown(spec: str) -> str:
+    close = get_close_matches(spec.partition(":")[0], BENCHMARKS, n=1, cutoff=0.5)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    names = "humaneval, mbpp, gsm8k, mgsm[:LANGUAGE], reasoning-gym:TASK, PATH.jsonl, dotted.path:Class"
+    return f"unknown domain {spec!r}{hint} There are: {names}" if close else f"unknown domain {spec!r}: there are {names}"

@@ -48,13 +48,21 @@ class Score:
 class Domain(Protocol):
     """A benchmark: asks and marks."""
 
-    name: str
-    version: str
-    """Digest of the data: results under different versions are never compared."""
-    scorer: str
-    """Digest of the scoring code and its parameters."""
-    description: str
-    """Two or three sentences for the meta agent: what the tasks are, what an answer must look like."""
+    @property
+    def name(self) -> str:
+        """Short name, as :func:`domains.load_domain` takes it."""
+
+    @property
+    def version(self) -> str:
+        """Digest of the tasks and of what their answers are compared with: other versions are never compared."""
+
+    @property
+    def scorer(self) -> str:
+        """Digest of the scoring code and its parameters."""
+
+    @property
+    def description(self) -> str:
+        """Two or three sentences for the meta agent: what the tasks are, what an answer must look like."""
 
     def tasks(self, split: SplitName) -> tuple[Task, ...]:
         """Return the tasks of a split, in their fixed order; the splits are pairwise disjoint."""
