@@ -1,0 +1,99 @@
+"""Language models: one protocol, one gateway for everybody, and a backend for each kind of name.
+
+===========================  ==============================================================
+``local/NAME``               a model on this machine
+``scripted:MODULE:FUNCTION``  replies from a function, for tests and rehearsals
+``http(s)://.../v1#NAME``     an OpenAI-compatible server
+anything else                a hosted model under litellm's name, such as ``openai/gpt-4o-mini``
+===========================  ==============================================================
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meta_agent.llm.budget import FREE, Budget, Price, Spend
+from meta_agent.llm.cache import Cache, default_path
+from meta_agent.llm.gateway import Gateway
+from meta_agent.llm.lane import Backend, Retries
+from meta_agent.llm.llm import LLM, Completion, Message, Request
+from meta_agent.llm.scripted import ScriptedLLM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from archive.records import Call
+
+__all__ = [
+    "FREE",
+    "LLM",
+    "Backend",
+    "Budget",
+    "Cache",
+    "Completion",
+    "Gateway",
+    "Message",
+    "Price",
+    "Request",
+    "Retries",
+    "ScriptedLLM",
+    "Spend",
+    "default_path",
+    "open_backend",
+    "open_gateway",
+]
+
+
+def open_backend(model: str, *, timeout_s: float = 120.0, concurrency: int = 16) -> Backend:
+    """Open a model by its name.
+
+    Args:
+        model: one of the forms above.
+        timeout_s: seconds of silence after which an attempt at a remote model has failed.
+        concurrency: how many requests a remote model gets at once.
+
+    Raises:
+        UserError: there is no such model, or its key is missing.
+    """
+    if model.startswith("local/"):
+        from meta_agent.llm.local import open_local
+
+        local = open_local(model)
+        return Backend(local, local.concurrency, FREE)
+    if model.startswith("scripted:"):
+        return Backend(ScriptedLLM.open(model), None, FREE)
+    if model.startswith(("http://", "https://")):
+        from meta_agent.llm.openai_compatible import OpenAICompatible
+
+        return Backend(OpenAICompatible.open(model, timeout_s), concurrency)
+    from meta_agent.llm.hosted import Hosted
+
+    hosted = Hosted(model, timeout_s)
+    return Backend(hosted, concurrency, hosted.price)
+
+
+def open_gateway(
+    *,
+    cache: Cache | None = None,
+    budget: Budget | None = None,
+    ledger: Callable[[Call], None] | None = None,
+    run: str = "",
+    retries: Retries | None = None,
+    timeout_s: float = 120.0,
+    concurrency: int = 16,
+) -> Gateway:
+    """Return a gateway to every model that :func:`open_backend` opens.
+
+    Args:
+        cache: by default the user's own, at :func:`~meta_agent.llm.cache.default_path`.
+        budget: as for :class:`Gateway`, like ``ledger``, ``run`` and ``retries``.
+        timeout_s: as for :func:`open_backend`, like ``concurrency``.
+    """
+    return Gateway(
+        lambda model: open_backend(model, timeout_s=timeout_s, concurrency=concurrency),
+        cache=Cache(default_path()) if cache is None else cache,
+        budget=budget,
+        ledger=ledger,
+        run=run,
+        retries=retries,
+    )

@@ -1,0 +1,129 @@
+"""Hosted models, whoever hosts them, through litellm."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from meta_agent.errors import UserError
+from meta_agent.llm.budget import Price
+from meta_agent.llm.openai_compatible import chat_fields, explain, read_completion, response_format
+
+if TYPE_CHECKING:
+    from meta_agent.llm.llm import Completion, Request
+
+KEYLESS = "or use a model that needs none: local/qwen2.5-coder-0.5b"
+
+
+class Hosted:
+    """A model under the name litellm gives it (``anthropic/...``, ``openai/...``). Safe to use from many threads.
+
+    The key comes from the provider's environment variable, the price from the cost map that ships with litellm.
+    A failed attempt raises TransientError when another one may succeed, else UserError: there is no retry here.
+
+    Args:
+        model: litellm's name.
+        timeout_s: seconds of silence after which an attempt has failed.
+
+    Raises:
+        UserError: litellm knows no such provider, or its key is missing.
+    """
+
+    def __init__(self, model: str, timeout_s: float = 120.0) -> None:
+        self.model = model
+        self._timeout_s = timeout_s
+        self._litellm = _import_litellm()
+        self._name, self._provider = self._resolve()
+        self._require_key()
+        self.price = self._price()
+        self._fields = frozenset(
+            self._litellm.get_supported_openai_params(model=self._name, custom_llm_provider=self._provider)
+            or ()
+        )
+
+    def complete(self, request: Request) -> Completion:
+        """Ask once."""
+        import openai
+
+        try:
+            reply = self._litellm.completion(**self._body(request))
+        except openai.OpenAIError as error:
+            raise explain(error, self.model, self._timeout_s) from None
+        completion = read_completion(reply, request, None)
+        return self._priced(reply, completion)
+
+    def close(self) -> None:
+        """Do nothing: litellm keeps its connections for the whole process."""
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "model": self.model,
+            **chat_fields(request),
+            "timeout": self._timeout_s,
+            "num_retries": 0,
+            "max_retries": 0,
+            "drop_params": True,
+        }
+        if "seed" in self._fields:
+            body["seed"] = request.sample
+        if request.schema and "response_format" in self._fields and self._takes_schema():
+            body["response_format"] = response_format(request.schema)
+        return body
+
+    def _takes_schema(self) -> bool:
+        return bool(
+            self._litellm.supports_response_schema(model=self._name, custom_llm_provider=self._provider)
+        )
+
+    def _resolve(self) -> tuple[str, str]:
+        from openai import BadRequestError
+
+        try:
+            name, provider, *_ = self._litellm.get_llm_provider(self.model)
+        except BadRequestError:
+            raise UserError(
+                f"{self.model!r} is no model we know: expected local/NAME, http://host:port/v1#NAME, "
+                "scripted:MODULE:FUNCTION, or PROVIDER/NAME such as openai/gpt-4o-mini"
+            ) from None
+        return str(name), str(provider)
+
+    def _require_key(self) -> None:
+        """Refuse a model whose key is missing; other credentials (profiles, project files) show at the first call."""
+        missing = self._litellm.validate_environment(self.model)["missing_keys"]
+        if missing and all(name.endswith("_API_KEY") for name in missing):
+            raise UserError(f"{self.model} needs a key: set {' or '.join(missing)}, {KEYLESS}")
+
+    def _price(self) -> Price | None:
+        for name in (self.model, self._name):
+            entry = self._litellm.model_cost.get(name, {})
+            prompt, completion = entry.get("input_cost_per_token"), entry.get("output_cost_per_token")
+            if prompt is not None and completion is not None:
+                return Price(float(prompt), float(completion))
+        return None
+
+    def _priced(self, reply: Any, completion: Completion) -> Completion:
+        """Add the dollars: litellm's figure, which knows discounts, else the list price; None when there is none."""
+        from dataclasses import replace
+
+        if self.price is None:
+            return completion
+        figure = getattr(reply, "_hidden_params", {}).get("response_cost")
+        listed = self.price.of(completion.prompt_tokens, completion.completion_tokens)
+        return replace(completion, cost_usd=listed if figure is None else float(figure))
+
+
+def _import_litellm() -> Any:
+    """Import litellm, silent and without any message home."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import litellm
+
+    litellm.telemetry = False
+    litellm.suppress_debug_info = True
+    litellm.set_verbose = False
+    for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    return litellm
