@@ -26,7 +26,7 @@ class RequestError(ValueError):
 
 
 class TransientError(OutageError):
-    """One attempt at a model failed in a way that may pass: a gateway tries again, anybody else has an outage."""
+    """One attempt at a model failed in a way that may pass: a gateway tries again, to others it is an outage."""
 
     def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
         super().__init__(reason)

@@ -86,8 +86,12 @@ def open_gateway(
 
     Args:
         cache: by default the user's own, at :func:`~meta_agent.llm.cache.default_path`.
-        budget: as for :class:`Gateway`, like ``ledger``, ``run`` and ``retries``.
-        timeout_s: as for :func:`open_backend`, like ``concurrency``.
+        budget: what may be spent; by default anything.
+        ledger: is told of every completion.
+        run: the run that the ledger's records name.
+        retries: how long and how often a failing model is asked again.
+        timeout_s: seconds of silence after which an attempt at a remote model has failed.
+        concurrency: how many requests a remote model gets at once.
     """
     return Gateway(
         lambda model: open_backend(model, timeout_s=timeout_s, concurrency=concurrency),

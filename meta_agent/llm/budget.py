@@ -70,7 +70,7 @@ class Hold:
         self.real = Spend()
 
     def settle(self, tokens: int, dollars: float | None) -> None:
-        """Note what the request used; with unknown dollars the worst case stands and the call counts as unpriced."""
+        """Note what the request used; unknown dollars leave the worst case standing and count as unpriced."""
         if dollars is None:
             self.real = Spend(tokens, 1, dollars=self.worst.dollars, unpriced=1)
         else:
@@ -80,9 +80,9 @@ class Hold:
 class Budget:
     """Limits on tokens, calls, wall seconds and dollars of one run. Safe to use from many threads.
 
-    A request reserves its worst case before it is sent and settles for what it really used. While the worst
-    case does not fit, it waits for requests in flight to settle; once nothing is in flight and it still does not
-    fit, the budget is over. So as long as worst cases are true, nothing is ever overspent.
+    A request reserves its worst case before it is sent and settles for what it really used. While the
+    worst case does not fit, it waits for requests in flight to settle; once nothing is in flight and it still
+    does not fit, the budget is over. So as long as worst cases are true, nothing is ever overspent.
 
     Args:
         tokens: prompt and completion tokens together; None (everywhere) means no limit.
@@ -110,7 +110,7 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str) -> Budget:
-        """Read limits such as ``20k-tokens``, ``300-calls``, ``5m``, ``$0.50`` or several separated by commas.
+        """Read ``20k-tokens``, ``300-calls``, ``5m`` (or s, h), ``$0.50``, or several separated by commas.
 
         Raises:
             UserError: the text is not of this form, names a limit twice, or allows nothing.
@@ -158,7 +158,7 @@ class Budget:
 
     @contextmanager
     def reserve(self, tokens: int, dollars: float | None) -> Iterator[Hold]:
-        """Hold the worst case of one request while the block runs, which settles it; a failed block used nothing.
+        """Hold the worst case of one request while the block runs, which settles it; failed, it used nothing.
 
         Args:
             tokens: the most that the prompt and the reply can take together.
@@ -170,8 +170,8 @@ class Budget:
         """
         if dollars is None and "dollars" in self.limits:
             raise UserError(
-                f"a budget of ${self.limits['dollars']:g} needs models with a known price, and this one has none: "
-                "limit tokens or calls instead, for example 20k-tokens"
+                f"a budget of ${self.limits['dollars']:g} needs models with a known price, and this one has "
+                "none: limit tokens or calls instead, for example 20k-tokens"
             )
         hold = Hold(Spend(tokens, 1, dollars=dollars or 0.0))
         self._admit(hold)
@@ -201,12 +201,9 @@ class Budget:
         for name, limit in self.limits.items():
             need = getattr(total, name)
             if need > limit or (need == limit and (reached or name == "seconds")):
-                asked = (
-                    f", the next request may need {getattr(worst, name):,.6g}" if getattr(worst, name) else ""
-                )
-                return (
-                    f"the budget of {limit:,.6g} {name} is used up: {getattr(used, name):,.6g} spent{asked}"
-                )
+                asked = getattr(worst, name)
+                may = f", the next request may need {asked:,.6g}" if asked else ""
+                return f"the budget of {limit:,.6g} {name} is used up: {getattr(used, name):,.6g} spent{may}"
         return ""
 
     def _now(self) -> Spend:

@@ -32,13 +32,13 @@ _TELLING_BYTES = 256
 class Gateway:
     """Completes requests for everybody, whatever the model. Safe to use from many threads.
 
-    A completion is on disk before it is returned. Equal requests at once are paid once. A cached completion keeps
-    the tokens, dollars and seconds it took when it was made, and ``cached`` says that nothing was paid now.
+    A completion is on disk before it is returned. Equal requests at once are paid once. A cached completion
+    keeps the tokens, dollars and seconds it took when it was made; ``cached`` says that nothing was paid now.
 
     Args:
         open_backend: opens a model by name at its first request; raises UserError for an unknown one.
         cache: where completions are kept; by default in memory, for the life of this object.
-        budget: what may be spent; by default anything. Retried attempts that brought no completion are not counted.
+        budget: what may be spent; by default anything. Attempts that brought no completion are not counted.
         ledger: is told of every completion, cached ones included, in the thread that asked for it.
         run: the run that the ledger's records name.
         retries: how long and how often a failing model is asked again.
@@ -72,7 +72,8 @@ class Gateway:
         Raises:
             BudgetError: before a request that might overspend.
             OutageError: the model cannot be reached after all retries.
-            UserError: the request can never succeed (unknown model, bad key, bad request).
+            RequestError: this request can never succeed, another one may (its prompt is too long).
+            UserError: no request to this model can succeed (unknown model, bad key).
         """
         key = request.key()
         completion = self.cache.get(key) or self._fly(key, request)
@@ -109,11 +110,12 @@ class Gateway:
         try:
             # Between the first look and boarding, an earlier flight may have landed.
             completion = self.cache.get(key) or self._pay(key, request)
-            mine.set_result(completion)
-            return completion
         except BaseException as error:
             mine.set_exception(error)
             raise
+        else:
+            mine.set_result(completion)
+            return completion
         finally:
             with self._boarding:
                 del self._flights[key]
@@ -141,8 +143,8 @@ class Gateway:
     def _most_prompt_tokens(self, request: Request) -> int:
         """Return an upper bound of the prompt's tokens.
 
-        A byte is at most one token. Once the model has counted some prompts, the densest one seen (tokens a byte)
-        with a margin of a half is a much closer bound.
+        A byte is at most one token. Once the model has counted some prompts, the densest one seen (tokens a
+        byte) with a margin of a half is a much closer bound.
         """
         density = min(1.0, _MARGIN * self._density.get(request.model, 1.0))
         return _OVERHEAD_TOKENS + math.ceil(_prompt_bytes(request) * density)

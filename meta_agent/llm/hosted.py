@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from meta_agent.errors import UserError
@@ -18,10 +19,10 @@ KEYLESS = "or use a model that needs none: local/qwen2.5-coder-0.5b"
 
 
 class Hosted:
-    """A model under the name litellm gives it (``anthropic/...``, ``openai/...``). Safe to use from many threads.
+    """A model under litellm's name for it (``anthropic/...``, ``openai/...``). Safe to use from many threads.
 
-    The key comes from the provider's environment variable, the price from the cost map that ships with litellm.
-    A failed attempt raises TransientError when another one may succeed, else UserError: there is no retry here.
+    The key comes from the provider's environment variable, the price from the cost map that litellm ships.
+    Nothing is retried here; what a failed attempt raises is :func:`explain`'s to say.
 
     Args:
         model: litellm's name.
@@ -38,10 +39,10 @@ class Hosted:
         self._name, self._provider = self._resolve()
         self._require_key()
         self.price = self._price()
-        self._fields = frozenset(
-            self._litellm.get_supported_openai_params(model=self._name, custom_llm_provider=self._provider)
-            or ()
-        )
+        """List price; None when litellm's cost map does not have it."""
+        kinds = {"model": self._name, "custom_llm_provider": self._provider}
+        self._takes_seed = "seed" in (self._litellm.get_supported_openai_params(**kinds) or ())
+        self._takes_schema = bool(self._litellm.supports_response_schema(**kinds))
 
     def complete(self, request: Request) -> Completion:
         """Ask once."""
@@ -66,16 +67,11 @@ class Hosted:
             "max_retries": 0,
             "drop_params": True,
         }
-        if "seed" in self._fields:
+        if self._takes_seed:
             body["seed"] = request.sample
-        if request.schema and "response_format" in self._fields and self._takes_schema():
+        if request.schema and self._takes_schema:
             body["response_format"] = response_format(request.schema)
         return body
-
-    def _takes_schema(self) -> bool:
-        return bool(
-            self._litellm.supports_response_schema(model=self._name, custom_llm_provider=self._provider)
-        )
 
     def _resolve(self) -> tuple[str, str]:
         from openai import BadRequestError
@@ -90,7 +86,7 @@ class Hosted:
         return str(name), str(provider)
 
     def _require_key(self) -> None:
-        """Refuse a model whose key is missing; other credentials (profiles, project files) show at the first call."""
+        """Refuse a model whose key is missing; other credentials (profiles, files) show at the first call."""
         missing = self._litellm.validate_environment(self.model)["missing_keys"]
         if missing and all(name.endswith("_API_KEY") for name in missing):
             raise UserError(f"{self.model} needs a key: set {' or '.join(missing)}, {KEYLESS}")
@@ -104,9 +100,7 @@ class Hosted:
         return None
 
     def _priced(self, reply: Any, completion: Completion) -> Completion:
-        """Add the dollars: litellm's figure, which knows discounts, else the list price; None when there is none."""
-        from dataclasses import replace
-
+        """Add the dollars: litellm's figure, which knows discounts, else by the list price, if any."""
         if self.price is None:
             return completion
         figure = getattr(reply, "_hidden_params", {}).get("response_cost")

@@ -1,10 +1,10 @@
 """The lane to one model: how many requests travel at once, and what happens when some do not arrive.
 
-A failed attempt is repeated after a wait that doubles each time, with jitter, or after what the server asked for
-(Retry-After, which then holds for everybody: a rate limit belongs to the account). After a few failures in a row
-the circuit opens: one request at a time probes the model while the others wait for its result. A model that
-answers nobody for as long as our patience lasts is out, for all who wait for it at once; later requests then
-get one attempt each until one is answered.
+A failed attempt is repeated after a wait that doubles each time, with jitter, or after what the server asked
+for (Retry-After, which then holds for everybody: a rate limit belongs to the account). After a few failures in
+a row the circuit opens: one request at a time probes the model while the others wait for its result. A model
+that answers nobody for as long as our patience lasts is out, at once for all who wait for it; later requests
+then get one attempt each until one is answered.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Retries:
 
     def wait(self, failures: int) -> float:
         """Return the seconds to wait after so many failures: exponential, with jitter of up to a half."""
-        return min(self.longest_s, self.first_s * 2 ** min(failures - 1, 30)) * random.uniform(0.5, 1.0)  # noqa: S311
+        doubled: float = self.first_s * 2 ** min(failures - 1, 30)
+        return min(self.longest_s, doubled) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
 @dataclass(frozen=True, slots=True)

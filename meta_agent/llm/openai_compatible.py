@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from meta_agent.errors import TransientError, UserError
+from meta_agent.errors import RequestError, TransientError, UserError
 from meta_agent.llm.llm import Completion, Request
 
 if TYPE_CHECKING:
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 _RETRIED = frozenset({408, 409, 425, 429})
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 _SECRET_TEXT = re.compile(r"\b(?:sk|pk|rk|key|hf|gsk|xai|AIza)[-_][\w*.-]{6,}|(?<=Bearer )\S+", re.IGNORECASE)
+_THIS_ONE = re.compile(
+    r"context.?(length|size|window)|too (long|large|many tokens)|maximum.{0,20}tokens"
+    r"|content.?(policy|filter)|grammar",
+    re.IGNORECASE,
+)
 _LINE = 300
 
 
@@ -35,7 +40,7 @@ class OpenAICompatible:
         timeout_s: seconds of silence after which an attempt has failed; connecting gets at most ten.
         more: fields of the body beyond OpenAI's own, such as a server's way to take ``request.grammar``.
 
-    A failed attempt raises TransientError when another one may succeed, else UserError: there is no retry here.
+    Nothing is retried here; what a failed attempt raises is :func:`explain`'s to say.
     """
 
     def __init__(
@@ -129,7 +134,7 @@ def response_format(schema: str) -> dict[str, Any]:
 
 
 def _is_strict(tree: object) -> bool:
-    """Whether each object of a schema is closed and requires all it names, as OpenAI's strict mode demands."""
+    """Whether each object of a schema is closed and requires all it names, as OpenAI's strict mode asks."""
     if isinstance(tree, list):
         return all(map(_is_strict, tree))
     if not isinstance(tree, dict):
@@ -170,10 +175,11 @@ def _estimated_tokens(text: str) -> int:
 
 def explain(
     error: openai.OpenAIError, model: str, timeout_s: float, *secrets: str
-) -> TransientError | UserError:
-    """Return what a client's error means: TransientError when another attempt may succeed, else UserError.
+) -> TransientError | RequestError | UserError:
+    """Return what a client's error means to us, in one line that never holds a key.
 
-    The text is one line and never holds a key.
+    TransientError when another attempt may succeed, RequestError when only this request cannot (too long for the
+    model, against its policy), UserError when none can.
     """
     import openai
 
@@ -193,6 +199,8 @@ def explain(
         return UserError(f"the account for {model} has no quota left: {said}")
     if status in _RETRIED or status >= 500:
         return TransientError(f"HTTP {status}: {said}", retry_after=_retry_after(error))
+    if status == 413 or (status == 400 and _THIS_ONE.search(f"{said} {getattr(error, 'code', '')}")):
+        return RequestError(f"{model} refused this request (HTTP {status}): {said}")
     return UserError(f"{model} refused the request (HTTP {status}): {said}")
 
 
@@ -209,7 +217,7 @@ def _message(error: openai.OpenAIError) -> str:
 
 
 def redact(text: str, *secrets: str) -> str:
-    """Return ``text`` as one line without keys: those given, those in the environment, and what looks like one."""
+    """Return ``text`` as one line without keys: those given or in the environment, and what looks like one."""
     known = {value for name, value in os.environ.items() if _SECRET_NAME.search(name)} | set(secrets)
     for secret in sorted((value for value in known if len(value) >= 8), key=len, reverse=True):
         text = text.replace(secret, "***")

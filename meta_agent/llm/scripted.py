@@ -25,8 +25,8 @@ class ScriptedLLM:
     (:func:`scripted_tokens`: four bytes each).
 
     Args:
-        reply: a function of the request; or texts given out in the order of the calls; or a text for each content
-            of a last message.
+        reply: a function of the request; or texts given out in the order of the calls; or a text for each
+            content of a last message.
         latency: seconds that each answer takes.
     """
 
