@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from archive import Archive, Member, Program, Rollout
-from archive.statistics import Interval, PairedDifference, mean_interval, paired_difference
+from archive.statistics import Interval, Paired, mean_interval, paired
 from domains import Domain
 from meta_agent.agents import load_agent
 from meta_agent.config import SearchConfig
@@ -46,7 +46,7 @@ class Versus:
     """The finalist against one baseline on the same tasks."""
 
     baseline: str
-    difference: PairedDifference
+    difference: Paired
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class Finish:
         lines = tuple(_line(role, program, [rollouts[role][t] for t in shared]) for role, program in cast.items())
         scores = {role: [rollouts[role][t].score for t in shared] for role in cast}
         baselines = [role for role in cast if role != "finalist"] if "finalist" in cast and shared else []
-        versus = tuple(Versus(role, paired_difference(scores["finalist"], scores[role])) for role in baselines)
+        versus = tuple(Versus(role, paired(scores["finalist"], scores[role])) for role in baselines)
         members = self.archive.members(self.run)
         return ScoreCard(
             run=self.run, domain=self.domain.name, model=self.config.model, lines=lines if shared else (), versus=versus,
