@@ -19,8 +19,9 @@ def program_id(source: str) -> str:
 
     Line ends and trailing blanks do not count, so that a file that went through an editor keeps its id.
     """
-    text = "\n".join(line.rstrip() for line in source.strip().splitlines()) + "\n"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    lines = source.strip().replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    text = "\n".join(line.rstrip() for line in lines) + "\n"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +115,21 @@ class Evaluation:
     def __post_init__(self) -> None:
         """Derive the id from the conditions."""
         if not self.id:
-            key = "\x00".join((self.run, self.program, self.domain, self.domain_version, self.split, self.model,
-                               str(self.seed), self.scorer))
-            object.__setattr__(self, "id", hashlib.sha256(key.encode()).hexdigest()[:16])
+            key = "\x00".join(
+                (
+                    self.run,
+                    self.program,
+                    self.domain,
+                    self.domain_version,
+                    self.split,
+                    self.model,
+                    str(self.seed),
+                    self.scorer,
+                )
+            )
+            object.__setattr__(
+                self, "id", hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,322 @@
+"""How records lie in the database: tables, column types, and the steps from one schema version to the next.
+
+A column has the name of the record's field, so that a row is a record. A new archive is made from the tables below;
+an older one is brought up by :data:`MIGRATIONS`, whose last step must leave the same tables.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Engine,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    inspect,
+    select,
+)
+from sqlalchemy.engine import Connection
+
+from archive.errors import ArchiveError
+from archive.records import Call, Evaluation, Failure, Member, Opening, Program, Rollout, Run
+
+_ESCAPED = "\x1a"
+
+
+class Words(TypeDecorator[str]):
+    """Any Python string, as readable text.
+
+    Models and programs emit strings that databases refuse (NUL, lone surrogates): those are kept as JSON after a
+    mark, so that what comes back is what was added.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Escape what a database would refuse."""
+        if value is None or _storable(value):
+            return value
+        return _ESCAPED + json.dumps(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        """Undo the escape."""
+        if value is None or not value.startswith(_ESCAPED):
+            return value
+        return str(json.loads(value[1:]))
+
+
+def _storable(text: str) -> bool:
+    if "\0" in text or text.startswith(_ESCAPED):
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class Json(TypeDecorator[Any]):
+    """A JSON value as text; lists come back as tuples."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
+        """Write JSON with sorted keys."""
+        return json.dumps(value, sort_keys=True)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        """Read JSON."""
+        loaded = json.loads(value or "null")
+        return tuple(loaded) if isinstance(loaded, list) else loaded
+
+
+class Packed(TypeDecorator[Any]):
+    """Compressed text or, with ``as_json``, a compressed JSON value; bound as the bytes that :meth:`pack` returns."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        super().__init__()
+        self.as_json = as_json
+
+    def pack(self, value: Any) -> bytes:
+        """Compress a value; done where a record is added, so that a value JSON cannot hold fails there."""
+        text = json.dumps(value, sort_keys=True, ensure_ascii=False) if self.as_json else value
+        return zlib.compress(text.encode("utf-8", "surrogatepass"), 1) if text not in ("", "[]") else b""
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> Any:
+        """Decompress."""
+        text = zlib.decompress(value).decode("utf-8", "surrogatepass") if value else ""
+        return tuple(json.loads(text or "[]")) if self.as_json else text
+
+
+metadata = MetaData()
+
+schema = Table("adas_schema", metadata, Column("version", Integer, nullable=False))
+
+
+def _words(name: str, *args: Any, **options: Any) -> Column[str]:
+    return Column(name, Words, *args, nullable=False, **options)
+
+
+def _real(name: str) -> Column[float]:
+    return Column(name, Float(53), nullable=False)
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False)
+
+
+runs = Table(
+    "runs",
+    metadata,
+    _words("id", primary_key=True),
+    _words("kind"),
+    _words("domain"),
+    _words("domain_version"),
+    Column("config", Json, nullable=False),
+    _words("state"),
+    _real("created"),
+)
+
+programs = Table(
+    "programs",
+    metadata,
+    _words("id", primary_key=True),
+    _words("source"),
+    _words("name", index=True),
+    _words("thought"),
+    _words("origin"),
+    _real("created"),
+)
+
+members = Table(
+    "members",
+    metadata,
+    _words("run", ForeignKey("runs.id"), primary_key=True),
+    _words("program", ForeignKey("programs.id"), primary_key=True),
+    _count("generation"),
+    _count("slot"),
+    Column("parents", Json, nullable=False),
+    _words("diff"),
+    _count("repairs"),
+    _words("proposer"),
+    UniqueConstraint("run", "generation", "slot"),
+)
+
+failures = Table(
+    "failures",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),
+    _words("run", ForeignKey("runs.id"), index=True),
+    _count("generation"),
+    _count("slot"),
+    _count("attempt"),
+    _words("stage"),
+    _words("reason"),
+    _words("source"),
+    _real("created"),
+)
+
+evaluations = Table(
+    "evaluations",
+    metadata,
+    _words("id", primary_key=True),
+    _words("run", ForeignKey("runs.id"), index=True),
+    _words("program", ForeignKey("programs.id"), index=True),
+    _words("domain"),
+    _words("domain_version"),
+    _words("split"),
+    _words("model"),
+    _count("seed"),
+    _words("scorer"),
+    _count("tasks"),
+    _real("created"),
+)
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    _words("evaluation", ForeignKey("evaluations.id"), primary_key=True),
+    _words("task", primary_key=True),
+    _real("score"),
+    Column("answer", Packed(), nullable=False),
+    _words("failure"),
+    _words("reason"),
+    _count("calls"),
+    _count("prompt_tokens"),
+    _count("completion_tokens"),
+    Column("cost_usd", Float(53)),
+    _real("seconds"),
+    _real("cpu_seconds"),
+    Column("trace", Packed(as_json=True), nullable=False),
+    _real("created"),
+)
+Index(
+    "rollout_sums",  # holds all that `Archive.standings` sums, so that no trace is read for it
+    *(
+        rollouts.c[name]
+        for name in (
+            "evaluation",
+            "score",
+            "calls",
+            "prompt_tokens",
+            "completion_tokens",
+            "cost_usd",
+            "seconds",
+        )
+    ),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),
+    _words("run", ForeignKey("runs.id")),
+    _words("role"),
+    _words("model"),
+    _words("key"),
+    Column("cached", Boolean, nullable=False),
+    _count("prompt_tokens"),
+    _count("completion_tokens"),
+    Column("cost_usd", Float(53)),
+    _real("seconds"),
+    _real("created"),
+    Column("request", Packed(), nullable=False),
+    Column("reply", Packed(), nullable=False),
+)
+Index("call_sums", *(calls.c[n] for n in ("run", "cached", "prompt_tokens", "completion_tokens", "cost_usd")))
+
+openings = Table(
+    "openings",
+    metadata,
+    _words("run", ForeignKey("runs.id"), primary_key=True),
+    _words("split", primary_key=True),
+    Column("programs", Json, primary_key=True),
+    _real("created"),
+)
+
+TABLES: dict[type, Table] = {
+    Run: runs,
+    Program: programs,
+    Member: members,
+    Opening: openings,
+    Evaluation: evaluations,
+    Rollout: rollouts,
+    Failure: failures,
+    Call: calls,
+}
+"""The table of each record, in an order in which a row never names one that comes later."""
+
+Migration = Callable[[Connection], None]
+
+MIGRATIONS: list[Migration] = []
+"""Step ``i`` (from 0) takes an archive of version ``i + 1`` to ``i + 2``. Never edit a step that was released."""
+
+
+def version() -> int:
+    """Return the schema version that this program writes."""
+    return 1 + len(MIGRATIONS)
+
+
+def stored_version(connection: Connection, name: str) -> int:
+    """Return the schema version of the archive behind ``connection``; 0 when the database is empty.
+
+    Raises:
+        ArchiveError: The database holds something else, or an archive from a newer version.
+    """
+    tables = inspect(connection).get_table_names()
+    if not tables:
+        return 0
+    if schema.name not in tables:
+        raise ArchiveError(f"{name} is a database but not an archive: choose another path")
+    found = connection.execute(select(schema.c.version)).scalar_one()
+    if found > version():
+        raise ArchiveError(
+            f"{name} was written by a newer version (schema {found}, this one knows {version()}): upgrade meta-agent-search"
+        )
+    return int(found)
+
+
+def prepare(reader: Engine, writer: Engine, name: str) -> None:
+    """Create the tables or bring them up to :func:`version`, in one transaction.
+
+    Raises:
+        ArchiveError: As for :func:`stored_version`; nothing is changed then.
+    """
+    with reader.begin() as connection:
+        if stored_version(connection, name) == version():
+            return
+    if reader.dialect.name == "sqlite":
+        with closing(reader.raw_connection()) as raw:
+            raw.cursor().execute("PRAGMA journal_mode = WAL")
+    with writer.begin() as connection:
+        found = stored_version(connection, name)  # again: another process may have been here in between
+        if found == 0:
+            metadata.create_all(connection)
+            connection.execute(schema.insert().values(version=version()))
+            return
+        for migrate in MIGRATIONS[found - 1 :]:
+            migrate(connection)
+        connection.execute(schema.update().values(version=version()))
