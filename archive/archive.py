@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar, TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeVar
 
 from sqlalchemy import (
     URL,
@@ -52,9 +52,10 @@ from archive.schema import TABLES, Packed
 from archive.statistics import interval_from_sums
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
-    from types import TracebackType
     from collections.abc import Iterable, Iterator, Sequence
+    from types import TracebackType
+
+    from sqlalchemy.engine import Connection
 
 Record = Run | Program | Member | Opening | Evaluation | Rollout | Failure | Call
 R = TypeVar("R", bound=Record)
@@ -67,7 +68,7 @@ FLUSH_SECONDS = 0.5
 
 
 def default_path() -> str:
-    """Return the archive to use when none is named: ``$ADAS_ARCHIVE``, else a file in the user's data folder."""
+    """Return the archive to use by default: ``$ADAS_ARCHIVE``, else a file in the user's data folder."""
     from platformdirs import user_data_path
 
     return os.environ.get("ADAS_ARCHIVE") or str(user_data_path("adas") / "archive.db")
@@ -107,12 +108,12 @@ class Standing:
 class Archive:
     """An append-only store of runs, programs, lineage, failures, evaluations, rollouts and model calls.
 
-    Adding what is already there changes nothing, so that a search that was killed may add its last steps again;
-    adding something else under the same key is refused. ``created``, when 0, is set to the present.
+    Adding what is already there changes nothing, so that a search that was killed may add its last steps
+    again; adding something else under the same key is refused. ``created``, when 0, is set to the present.
 
     Rollouts and calls are buffered and written in batches of :data:`FLUSH_ROWS`, at the latest after
-    :data:`FLUSH_SECONDS`; everything else is written at once. Every reader of this object sees what was added before.
-    Safe to use from many threads. Several processes may use one file.
+    :data:`FLUSH_SECONDS`; everything else is written at once. Every reader of this object sees what was added
+    before. Safe to use from many threads. Several processes may use one file.
     """
 
     def __init__(self, url_or_path: str | Path) -> None:
@@ -122,7 +123,8 @@ class Archive:
             url_or_path: A SQLite file, or any SQLAlchemy URL (``postgresql+psycopg://...``).
 
         Raises:
-            ArchiveError: It cannot be opened, is no archive, or comes from a newer version (it is left unchanged).
+            ArchiveError: It cannot be opened, is no archive, or comes from a newer version (it is left
+                unchanged).
         """
         url = _url(url_or_path)
         self.name = url.database or "" if url.drivername.startswith("sqlite") else url.render_as_string()
@@ -203,8 +205,8 @@ class Archive:
         """Add a program's place in a run.
 
         Raises:
-            ArchiveError: The run, the program or a parent is unknown, the program has another place in this run, or
-                the place (generation and slot) is taken.
+            ArchiveError: The run, the program or a parent is unknown, the program has another place in this
+                run, or the place (generation and slot) is taken.
         """
         self.add_all([member])
 
@@ -228,12 +230,12 @@ class Archive:
     def add_rollout(self, rollout: Rollout) -> None:
         """Add the outcome of one program on one task (buffered).
 
-        When the task is already there, score, answer, failure, reason, calls, tokens and cost must be the same; the
-        first timing and trace stay.
+        When the task is already there, score, answer, failure, reason, calls, tokens and cost must be the
+        same; the first timing and trace stay.
 
         Raises:
-            ArchiveError: The evaluation is unknown, the score is not within 0 to 1, another outcome is there, or an
-                earlier batch could not be written.
+            ArchiveError: The evaluation is unknown, the score is not within 0 to 1, another outcome is there,
+                or an earlier batch could not be written.
         """
         row = self._row(rollout)
         with self._buffering:
@@ -297,8 +299,8 @@ class Archive:
         """Write buffered rollouts and calls.
 
         Raises:
-            ArchiveError: They could not be written (they stay in the buffer), or one contradicts what another process
-                wrote meanwhile.
+            ArchiveError: They could not be written (they stay in the buffer), or one contradicts what another
+                process wrote meanwhile.
         """
         self._raise_trouble()
         with self._writing:  # waits for a flush in progress: afterwards every reader sees its rows
@@ -401,7 +403,8 @@ class Archive:
         """Return the scores of evaluations on all their tasks.
 
         Raises:
-            ArchiveError: They differ in domain, its version, or the scorer, so that their scores do not compare.
+            ArchiveError: They differ in domain, its version, or the scorer, so that their scores do not
+                compare.
         """
         if len({(e.domain, e.domain_version, e.scorer) for e in evaluations}) > 1:
             raise ArchiveError(
@@ -423,7 +426,7 @@ class Archive:
         split: Split | None = None,
         domain: str | None = None,
     ) -> list[Standing]:
-        """Return the evaluations that fit, each with its figures, oldest first; those without a rollout are left out."""
+        """Return the evaluations that fit and have a rollout, each with its figures, oldest first."""
         fits = _equal(schema.evaluations, run=run, program=program, split=split, domain=domain)
         evaluation, rollout, one = schema.evaluations.c, schema.rollouts.c, schema.programs.c
         score = rollout.score
@@ -460,8 +463,8 @@ class Archive:
     ) -> list[Standing]:
         """Return evaluations on a split, best first.
 
-        They are ranked by the lower end of the 95% interval, so that a few lucky tasks do not beat many good ones;
-        then by mean, then by fewer tokens.
+        They are ranked by the lower end of the 95% interval, so that a few lucky tasks do not beat many good
+        ones; then by mean, then by fewer tokens.
         """
         ranked = sorted(
             self.standings(run=run, domain=domain, split=split),
@@ -538,7 +541,7 @@ class Archive:
         """Add one record, or see that it is there already."""
         if isinstance(record, Program) and record.id != program_id(record.source):
             raise ArchiveError(
-                f"program id {record.id!r} does not belong to its source, which has {program_id(record.source)!r}"
+                f"program id {record.id!r} is not that of its source, {program_id(record.source)!r}"
             )
         if isinstance(record, Opening):
             record = replace(record, programs=tuple(sorted(set(record.programs))))
@@ -568,7 +571,7 @@ class Archive:
         opened = select(held.programs).where(held.run == evaluation.run, held.split == "test")
         if not any(evaluation.program in row[0] for row in connection.execute(opened)):
             raise ArchiveError(
-                f"run {evaluation.run!r} did not open its test split for program {evaluation.program}: open_split first"
+                f"run {evaluation.run!r} did not open its sealed test split for program {evaluation.program}"
             )
 
     def _check_parents(self, connection: Connection, member: Member) -> None:
@@ -608,7 +611,7 @@ class Archive:
         row = connection.execute(_selection(kind).where(same_key)).first()
         if row is None:  # a member has a second key
             raise ArchiveError(f"{what}: its generation and slot are taken by another program")
-        held = kind(**row._mapping)
+        held = kind(**row._asdict())
         for field in fields(record):
             if field.name not in _MAY_DIFFER[kind] and _differ(
                 getattr(held, field.name), getattr(record, field.name)
@@ -618,7 +621,7 @@ class Archive:
                 )
 
     def _select(self, kind: type[R], *conditions: ColumnElement[bool]) -> list[R]:
-        return [kind(**row._mapping) for row in self._rows(_selection(kind).where(*conditions))]
+        return [kind(**row._asdict()) for row in self._rows(_selection(kind).where(*conditions))]
 
     def _rows(self, statement: Select[Any], *, fresh: bool = True) -> Sequence[Any]:
         if fresh:
@@ -677,10 +680,10 @@ _ORDER: dict[type, tuple[str, ...]] = {
 }
 
 _ADVICE = {
-    "database or disk is full": "the disk is full; free some space and resume (what was stored before is safe)",
+    "database or disk is full": "the disk is full; free some space and resume (what was stored is safe)",
     "database is locked": "another process has been writing for too long; try again",
     "file is not a database": "not an archive; choose another path",
-    "FOREIGN KEY constraint failed": "a record names a run, program or evaluation that is not there; add that first",
+    "FOREIGN KEY constraint failed": "a record names a run, program or evaluation that is not there",
     "attempt to write a readonly database": "no permission to write; choose another path",
 }
 
@@ -711,7 +714,7 @@ def _url(url_or_path: str | Path) -> URL:
 
 
 def _engine(url: URL, name: str) -> Engine:
-    """Return an engine; those with the option ``adas_write`` take SQLite's write lock at the start of a transaction."""
+    """Return an engine; with the option ``adas_write`` its transactions begin with SQLite's write lock."""
     is_sqlite = url.get_backend_name() == "sqlite"
     try:
         engine = create_engine(url, pool_size=8, max_overflow=8, pool_timeout=120)

@@ -109,7 +109,7 @@ class Evaluation:
     tasks: int
     """How many tasks it was asked to cover; complete when as many rollouts are present."""
     id: str = ""
-    """Digest of all fields above except ``tasks``: measuring again under the same conditions is the same evaluation."""
+    """Digest of all fields above except ``tasks``: the same conditions are the same evaluation."""
     created: float = 0.0
 
     def __post_init__(self) -> None:

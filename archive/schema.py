@@ -1,7 +1,7 @@
 """How records lie in the database: tables, column types, and the steps from one schema version to the next.
 
-A column has the name of the record's field, so that a row is a record. A new archive is made from the tables below;
-an older one is brought up by :data:`MIGRATIONS`, whose last step must leave the same tables.
+A column has the name of the record's field, so that a row is a record. A new archive is made from the tables
+below; an older one is brought up by :data:`MIGRATIONS`, whose last step must leave the same tables.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ _ESCAPED = "\x1a"
 class Words(TypeDecorator[str]):
     """Any Python string, as readable text.
 
-    Models and programs emit strings that databases refuse (NUL, lone surrogates): those are kept as JSON after a
-    mark, so that what comes back is what was added.
+    Models and programs emit strings that databases refuse (NUL, lone surrogates): those are kept as JSON
+    after a mark, so that what comes back is what was added.
     """
 
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """Escape what a database would refuse."""
         if value is None or _storable(value):
             return value
         return _ESCAPED + json.dumps(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """Undo the escape."""
         if value is None or not value.startswith(_ESCAPED):
             return value
@@ -78,18 +78,18 @@ class Json(TypeDecorator[Any]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str:  # noqa: ARG002
         """Write JSON with sorted keys."""
         return json.dumps(value, sort_keys=True)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
         """Read JSON."""
         loaded = json.loads(value or "null")
         return tuple(loaded) if isinstance(loaded, list) else loaded
 
 
 class Packed(TypeDecorator[Any]):
-    """Compressed text or, with ``as_json``, a compressed JSON value; bound as the bytes that :meth:`pack` returns."""
+    """Compressed text or (``as_json``) a compressed JSON list; bound as what :meth:`pack` returns."""
 
     impl = LargeBinary
     cache_ok = True
@@ -103,7 +103,7 @@ class Packed(TypeDecorator[Any]):
         text = json.dumps(value, sort_keys=True, ensure_ascii=False) if self.as_json else value
         return zlib.compress(text.encode("utf-8", "surrogatepass"), 1) if text not in ("", "[]") else b""
 
-    def process_result_value(self, value: bytes | None, dialect: Dialect) -> Any:
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> Any:  # noqa: ARG002
         """Decompress."""
         text = zlib.decompress(value).decode("utf-8", "surrogatepass") if value else ""
         return tuple(json.loads(text or "[]")) if self.as_json else text
@@ -272,7 +272,7 @@ TABLES: dict[type, Table] = {
 Migration = Callable[[Connection], None]
 
 MIGRATIONS: list[Migration] = []
-"""Step ``i`` (from 0) takes an archive of version ``i + 1`` to ``i + 2``. Never edit a step that was released."""
+"""Step ``i`` (from 0) takes an archive of version ``i + 1`` to ``i + 2``; a released step is never edited."""
 
 
 def version() -> int:
@@ -294,7 +294,8 @@ def stored_version(connection: Connection, name: str) -> int:
     found = connection.execute(select(schema.c.version)).scalar_one()
     if found > version():
         raise ArchiveError(
-            f"{name} was written by a newer version (schema {found}, this one knows {version()}): upgrade meta-agent-search"
+            f"{name} was written by a newer version (schema {found}, this one knows {version()}): "
+            "upgrade meta-agent-search"
         )
     return int(found)
 

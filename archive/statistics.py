@@ -1,6 +1,7 @@
 """Intervals and paired tests for scores between 0 and 1; standard library only, deterministic.
 
-Scores that are all 0 or 1 get the exact or near-exact methods for proportions, others Student's t and a sign-flip test.
+Scores that are all 0 or 1 get the exact or near-exact methods for proportions, others Student's t and a
+sign-flip test.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import random
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,8 +56,9 @@ class Paired:
 def wilson(successes: int, n: int) -> Interval:
     """Return the 95% score interval of a proportion.
 
-    E. B. Wilson (1927), Probable inference, the law of succession, and statistical inference, JASA 22:209-212. Without
-    continuity correction, as recommended by Brown, Cai, DasGupta (2001), Statistical Science 16:101-133.
+    E. B. Wilson (1927), Probable inference, the law of succession, and statistical inference, JASA
+    22:209-212. Without continuity correction, as recommended by Brown, Cai, DasGupta (2001), Statistical
+    Science 16:101-133.
 
     Raises:
         ValueError: Not 0 <= successes <= n, or n is 0.
@@ -72,7 +74,7 @@ def wilson(successes: int, n: int) -> Interval:
 
 
 def mean_interval(scores: Sequence[float]) -> Interval:
-    """Return the mean of scores with its 95% interval: Wilson's when all are 0 or 1, else Student's t within 0 to 1.
+    """Return the mean and its 95% interval: Wilson's when all are 0 or 1, else Student's t within 0 to 1.
 
     Raises:
         ValueError: There is no score.
@@ -83,8 +85,8 @@ def mean_interval(scores: Sequence[float]) -> Interval:
 def interval_from_sums(n: int, total: float, squares: float) -> Interval:
     """Return :func:`mean_interval` of scores of which only number, sum and sum of squares are known.
 
-    Scores between 0 and 1 are all 0 or 1 exactly when the two sums are equal. A single fractional score says nothing
-    of its spread: its interval is 0 to 1.
+    Scores between 0 and 1 are all 0 or 1 exactly when the two sums are equal. A single fractional score says
+    nothing of its spread: its interval is 0 to 1.
     """
     if squares == total:
         return wilson(round(total), n)
@@ -97,9 +99,10 @@ def interval_from_sums(n: int, total: float, squares: float) -> Interval:
 
 
 def student_t(freedom: int) -> float:
-    """Return the 97.5% quantile of Student's t with ``freedom`` degrees of freedom (an integer of at least 1).
+    """Return the 97.5% quantile of Student's t with ``freedom`` (a whole number) degrees of freedom.
 
-    Bisects the closed form of the distribution for whole degrees of freedom: Abramowitz and Stegun (1964), 26.7.3-4.
+    Bisects the closed form of the distribution for whole degrees of freedom: Abramowitz and Stegun (1964),
+    26.7.3-4.
     """
     if freedom < 1:
         raise ValueError(f"expected at least one degree of freedom, got {freedom}")
@@ -125,9 +128,10 @@ def _inside_t(t: float, freedom: int) -> float:
 
 
 def mcnemar(wins: int, losses: int) -> float:
-    """Return the two-sided exact p value for ``wins`` against ``losses`` among the tasks on which two programs differ.
+    """Return the two-sided exact p value of ``wins`` against ``losses`` where two programs differ.
 
-    Q. McNemar (1947), Psychometrika 12:153-157, in its exact form: under no difference each such task is a fair coin.
+    Q. McNemar (1947), Psychometrika 12:153-157, in its exact form: under no difference each such task is a
+    fair coin.
     """
     n, extreme = wins + losses, min(wins, losses)
     tail = sum(math.comb(n, k) for k in range(extreme + 1))
@@ -137,10 +141,11 @@ def mcnemar(wins: int, losses: int) -> float:
 def sign_flip(differences: Sequence[float]) -> float:
     """Return the two-sided p value of Fisher's randomisation test on paired differences.
 
-    Under no difference each sign is a fair coin; p is the share of sign patterns whose sum is at least as far from 0
-    as the one observed (R. A. Fisher (1935), The Design of Experiments, section 21). Exact for up to 30 differences
-    that are not 0; beyond that 20,000 patterns drawn with a fixed seed, and (k + 1) / (N + 1) as in Phipson and Smyth
-    (2010), Statistical Applications in Genetics and Molecular Biology 9:39, so that p is never 0.
+    Under no difference each sign is a fair coin; p is the share of sign patterns whose sum is at least as far
+    from 0 as the one observed (R. A. Fisher (1935), The Design of Experiments, section 21). Exact for up to
+    30 differences that are not 0; beyond that 20,000 patterns drawn with a fixed seed, and (k + 1) / (N + 1)
+    as in Phipson and Smyth (2010), Statistical Applications in Genetics and Molecular Biology 9:39, so that p
+    is never 0.
     """
     moved = [d for d in differences if d]
     observed = abs(math.fsum(moved)) - _TIE
@@ -165,9 +170,9 @@ def _flips(differences: Sequence[float]) -> list[float]:
 
 
 def _random_flips(differences: Sequence[float], observed: float) -> int:
-    """Count random sign patterns with a sum of at least ``observed`` either way; eight signs a table look-up."""
+    """Count random sign patterns that reach ``observed`` either way; eight signs a table look-up."""
     tables = [_flips(differences[i : i + 8]) for i in range(0, len(differences), 8)]
-    draw = random.Random(0).randbytes
+    draw = random.Random(0).randbytes  # noqa: S311
     count = 0
     for _ in range(_RANDOM_FLIPS):
         total = sum(table[byte % len(table)] for table, byte in zip(tables, draw(len(tables)), strict=True))
@@ -178,9 +183,9 @@ def _random_flips(differences: Sequence[float], observed: float) -> int:
 def paired(first: Sequence[float], second: Sequence[float]) -> Paired:
     """Compare two programs by their scores on the same tasks, in the same order.
 
-    All scores 0 or 1: exact McNemar test, and Newcombe's interval for a paired difference (R. G. Newcombe (1998),
-    Statistics in Medicine 17:2635-2650, method 10: score intervals combined, with his correction of phi). Otherwise:
-    sign-flip test, and Student's t interval of the differences, within -1 to 1.
+    All scores 0 or 1: exact McNemar test, and Newcombe's interval for a paired difference (R. G. Newcombe
+    (1998), Statistics in Medicine 17:2635-2650, method 10: score intervals combined, with his correction of
+    phi). Otherwise: sign-flip test, and Student's t interval of the differences, within -1 to 1.
 
     Raises:
         ValueError: The two have different lengths, or no task.
