@@ -29,7 +29,6 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -52,7 +51,7 @@ from archive.schema import TABLES, Packed
 from archive.statistics import interval_from_sums
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
     from sqlalchemy.engine import Connection
@@ -476,19 +475,16 @@ class Archive:
 
     def _row(self, record: Record) -> Row:
         """Return what is stored for a record, checked and stamped."""
-        table = TABLES[type(record)]
         if isinstance(record, Rollout):
             _check(record)
-        row: Row = {field.name: getattr(record, field.name) for field in fields(record)}
+        kind = type(record)
+        row: Row = {name: getattr(record, name) for name in _FIELDS[kind]}
         if row.get("created") == 0:
             row["created"] = self._now()
-        if "digest" in table.c:
-            row["digest"] = _digest(
-                {k: v for k, v in row.items() if k != "created" or isinstance(record, Call)}
-            )
-        for column in table.c:
-            if isinstance(column.type, Packed):
-                row[column.name] = column.type.pack(row[column.name])
+        if kind in (Failure, Call):
+            row["digest"] = _digest({k: v for k, v in row.items() if k != "created" or kind is Call})
+        for name, packed in _PACKED[kind]:
+            row[name] = packed.pack(row[name])
         return row
 
     def _now(self) -> float:
@@ -575,6 +571,8 @@ class Archive:
             )
 
     def _check_parents(self, connection: Connection, member: Member) -> None:
+        if member.program in member.parents:
+            raise ArchiveError(f"program {member.program} cannot be its own parent")
         one = schema.programs.c.id
         known = {row[0] for row in connection.execute(select(one).where(one.in_(member.parents)))}
         if unknown := set(member.parents) - known:
@@ -589,7 +587,7 @@ class Archive:
 
     def _store(self, connection: Connection, batch: list[tuple[Record, Row]]) -> list[Record]:
         """Insert records that are not there yet; return those among which some were."""
-        insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert
+        insert = _insert_for(connection.dialect.name)
         doubtful: list[Record] = []
         for kind in dict.fromkeys(type(record) for record, _ in batch):
             records = [record for record, _ in batch if type(record) is kind]
@@ -612,13 +610,9 @@ class Archive:
         if row is None:  # a member has a second key
             raise ArchiveError(f"{what}: its generation and slot are taken by another program")
         held = kind(**row._asdict())
-        for field in fields(record):
-            if field.name not in _MAY_DIFFER[kind] and _differ(
-                getattr(held, field.name), getattr(record, field.name)
-            ):
-                raise ArchiveError(
-                    f"{what} is there already with another {field.name}: an archive is append-only"
-                )
+        for name in _FIELDS[kind]:
+            if name not in _MAY_DIFFER[kind] and _differ(getattr(held, name), getattr(record, name)):
+                raise ArchiveError(f"{what} is there already with another {name}: an archive is append-only")
 
     def _select(self, kind: type[R], *conditions: ColumnElement[bool]) -> list[R]:
         return [kind(**row._asdict()) for row in self._rows(_selection(kind).where(*conditions))]
@@ -657,6 +651,12 @@ class Archive:
         except (DBAPIError, PoolTimeoutError, OverflowError) as error:
             raise ArchiveError(f"{self.name}: {_explain(error)}") from error
 
+
+_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in TABLES}
+_PACKED = {
+    kind: [(column.name, column.type) for column in table.c if isinstance(column.type, Packed)]
+    for kind, table in TABLES.items()
+}
 
 _MAY_DIFFER: dict[type, set[str]] = {
     Run: {"state", "created"},
@@ -737,11 +737,18 @@ def _on_begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
+def _insert_for(dialect: str) -> Callable[[Table], Any]:
+    """Return the ``insert`` that knows ``on_conflict_do_nothing`` in a dialect."""
+    if dialect == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert
+    else:
+        from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
+    return insert
+
+
 def _selection(kind: type) -> Select[Any]:
     table = TABLES[kind]
-    return select(*(table.c[field.name] for field in fields(kind))).order_by(
-        *(table.c[n] for n in _ORDER[kind])
-    )
+    return select(*(table.c[name] for name in _FIELDS[kind])).order_by(*(table.c[n] for n in _ORDER[kind]))
 
 
 def _equal(table: Table, **values: str | None) -> ColumnElement[bool]:

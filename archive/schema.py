@@ -37,6 +37,9 @@ from archive.errors import ArchiveError
 from archive.records import Call, Evaluation, Failure, Member, Opening, Program, Rollout, Run
 
 _ESCAPED = "\x1a"
+_PLAIN = b"\0"  # no zlib stream begins like this
+_SHORT = 100  # bytes that compression would not make fewer
+_write_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Words(TypeDecorator[str]):
@@ -100,13 +103,18 @@ class Packed(TypeDecorator[Any]):
 
     def pack(self, value: Any) -> bytes:
         """Compress a value; done where a record is added, so that a value JSON cannot hold fails there."""
-        text = json.dumps(value, sort_keys=True, ensure_ascii=False) if self.as_json else value
-        return zlib.compress(text.encode("utf-8", "surrogatepass"), 1) if text not in ("", "[]") else b""
+        if not value:
+            return b""
+        data: bytes = (_write_json(value) if self.as_json else value).encode("utf-8", "surrogatepass")
+        return zlib.compress(data, 1) if len(data) > _SHORT else _PLAIN + data
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> Any:  # noqa: ARG002
         """Decompress."""
-        text = zlib.decompress(value).decode("utf-8", "surrogatepass") if value else ""
-        return tuple(json.loads(text or "[]")) if self.as_json else text
+        if not value:
+            return () if self.as_json else ""
+        data = value[1:] if value.startswith(_PLAIN) else zlib.decompress(value)
+        text = data.decode("utf-8", "surrogatepass")
+        return tuple(json.loads(text)) if self.as_json else text
 
 
 metadata = MetaData()
