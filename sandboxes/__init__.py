@@ -1,5 +1,7 @@
 """Sandboxes: run programs that nobody has read."""
 
+from sandboxes.process import ProcessSandbox
+from sandboxes.process import ProcessSandbox
 from sandboxes.sandbox import (
     Broker,
     Json,
@@ -10,4 +12,13 @@ from sandboxes.sandbox import (
     SandboxUnavailableError,
 )
 
-__all__ = ["Broker", "Json", "Limits", "Outcome", "Sandbox", "SandboxFaultError", "SandboxUnavailableError"]
+__all__ = [
+    "Broker",
+    "Json",
+    "Limits",
+    "Outcome",
+    "ProcessSandbox",
+    "Sandbox",
+    "SandboxFaultError",
+    "SandboxUnavailableError",
+]

@@ -86,20 +86,35 @@ class Sandbox(Protocol):
     def level(self) -> str:
         """Isolation in force, as in :attr:`Outcome.level`."""
 
-    def run(self, code: str, *, entry: str | None = None, args: Sequence[Json] = (), stdin: str = "",
-            limits: Limits = ...) -> Outcome:
+    def run(
+        self,
+        code: str,
+        *,
+        entry: str | None = None,
+        args: Sequence[Json] = (),
+        stdin: str = "",
+        limits: Limits = ...,
+    ) -> Outcome:
         """Execute ``code`` as a module; with ``entry``, call that function with ``args`` and return its value."""
 
-    def check(self, code: str, tests: Sequence[str], *, setup: str = "", entry: str | None = None,
-              limits: Limits = ...) -> Outcome:
+    def check(
+        self,
+        code: str,
+        tests: Sequence[str],
+        *,
+        setup: str = "",
+        entry: str | None = None,
+        limits: Limits = ...,
+    ) -> Outcome:
         """Judge ``code`` by ``tests``, each a piece of Python that raises on failure.
 
         The candidate and the tests live in separate processes wherever ``entry`` is given: the tests see a proxy
         under that name, arguments and results cross as JSON-like data. ``setup`` is run by the judge first.
         """
 
-    def session(self, program: str, task: Mapping[str, Json], broker: Broker, *, kit: str,
-                limits: Limits = ...) -> Outcome:
+    def session(
+        self, program: str, task: Mapping[str, Json], broker: Broker, *, kit: str, limits: Limits = ...
+    ) -> Outcome:
         """Run an agent program: ``forward(task, kit)`` of ``program``, with a broker to talk to.
 
         ``kit`` is the source of a module with ``build(task: dict, call) -> (task, kit)``, where ``call(request)``

@@ -1,0 +1,599 @@
+"""The sandbox of this machine: a fork server, and every program in a jail of its own.
+
+See ``docs/sandbox.md`` for what is promised and what is not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from sandboxes import wire
+from sandboxes.sandbox import Broker, Json, Limit, Limits, Outcome, SandboxFaultError, SandboxUnavailableError
+
+_BOOT = """
+import sys, types
+package = types.ModuleType("sandboxes")
+package.__path__ = [sys.argv[1]]
+sys.modules["sandboxes"] = package
+from sandboxes.forkserver import main
+main(int(sys.argv[2]), sys.argv[3])
+"""
+_REQUEST_CAP = 16 << 20
+_PATIENCE_S = 60.0
+"""Seconds in which the fork server must answer before it counts as broken."""
+_ERROR = 8000
+"""Characters of an error text, at most."""
+_DEFAULT = Limits()
+
+
+class ProcessSandbox:
+    """Runs programs on this Linux machine, in forks of a jailed interpreter; needs no privilege and no other program.
+
+    Programs see the same Python and its standard library, a small writable folder, and nothing else of the machine.
+    The hash seed and the state of ``random`` are the same in every run, on purpose: the same program gives the same
+    result. Safe to use from many threads; at most ``slots`` calls of :meth:`run` and :meth:`check` are under way at
+    a time, so that programs on a busy machine do not time out because of each other.
+
+    Args:
+        level: ``L2`` or ``L1`` to insist on a level of isolation; by default the best that can be had.
+        accept_no_isolation: Whether to go on, with resource limits only, where not even ``L1`` can be had. Every
+            program can then read the user's files and use the network.
+        slots: How many programs are executed at the same time, twice the number of processors by default. Sessions
+            wait for models most of the time and do not count.
+
+    Raises:
+        SandboxUnavailableError: The level cannot be had here.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        level: Literal["L2", "L1"] | None = None,
+        accept_no_isolation: bool = False,
+        slots: int | None = None,
+    ) -> None:
+        self._levels: tuple[str, ...] = (level,) if level else ("L2", "L1")
+        if accept_no_isolation:
+            self._levels += ("L0",)
+        self._slots = threading.BoundedSemaphore(slots or 2 * (os.cpu_count() or 1))
+        self._lock = threading.Lock()
+        self._closed = False
+        self._server = self._start()
+
+    @property
+    def level(self) -> str:
+        """Isolation in force: ``L2``, ``L1`` or ``L0``."""
+        return self._server.level
+
+    def __enter__(self) -> ProcessSandbox:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every program and the fork server; calls under way raise :class:`SandboxFaultError`."""
+        with self._lock:
+            self._closed = True
+            self._server.stop()
+
+    def run(
+        self,
+        code: str,
+        *,
+        entry: str | None = None,
+        args: Sequence[Json] = (),
+        stdin: str = "",
+        limits: Limits = _DEFAULT,
+    ) -> Outcome:
+        """Execute ``code`` as a script; with ``entry``, as a module whose function is called with ``args``.
+
+        Raises:
+            SandboxFaultError: The sandbox failed, not the program.
+
+        """
+        request = {"code": code, "entry": entry, "args": list(args)}
+        with self._slots, self._program("run", limits, stdin=stdin) as program:
+            program.send(request)
+            clock = _Clock(limits)
+            return program.outcome(clock, program.result(clock))
+
+    def check(
+        self,
+        code: str,
+        tests: Sequence[str],
+        *,
+        setup: str = "",
+        entry: str | None = None,
+        limits: Limits = _DEFAULT,
+    ) -> Outcome:
+        """Judge ``code`` by ``tests``, each a piece of Python that raises on failure.
+
+        With ``entry`` the tests run in a process of their own and the candidate in another one that never sees them:
+        its function is called by value, with arguments and results of builtin types (instances of their subclasses
+        arrive as the builtin). An exception of the candidate arrives as the builtin exception it is, or is derived
+        from. Without ``entry`` the tests share the candidate's process and names, and a candidate can cheat.
+
+        Raises:
+            SandboxFaultError: The sandbox failed, not the program.
+
+        """
+        with self._slots:
+            if entry is None:
+                with self._program("tests", limits) as program:
+                    program.send({"code": code, "tests": list(tests), "setup": setup})
+                    return _judged(program, program, len(tests), limits)
+            ours, theirs = socket.socketpair()
+            with ours, theirs, self._program("candidate", limits, wire_end=theirs) as candidate:
+                theirs.close()
+                # The candidate is on its way before the judge exists, and the tests go to the judge alone.
+                candidate.send({"code": code, "entry": entry}, ours)
+                ours.setblocking(True)  # the judge shares it
+                with self._program("judge", limits, peer=ours) as judge:
+                    ours.close()
+                    judge.send({"tests": list(tests), "setup": setup, "entry": entry})
+                    return _judged(judge, candidate, len(tests), limits)
+
+    def session(
+        self,
+        program: str,
+        task: Mapping[str, Json],
+        broker: Broker,
+        *,
+        kit: str,
+        limits: Limits = _DEFAULT,
+    ) -> Outcome:
+        """Run an agent program: ``forward(task, kit)``, with ``broker`` called in this thread for each request.
+
+        A request that is not one JSON object is answered with ``{"error": ...}``; one longer than 1 MiB ends the
+        session. Time spent in the broker does not count against ``wall_s``, only against ``cap_s``.
+
+        Raises:
+            SandboxFaultError: The sandbox failed, not the program.
+            Exception: Whatever the broker raised; the program is ended first.
+
+        """
+        ours, theirs = socket.socketpair()
+        with ours, theirs, self._program("session", limits, peer=theirs) as agent:
+            theirs.close()
+            agent.send({"program": program, "task": dict(task), "kit": kit})
+            clock = _Clock(limits)
+            return agent.outcome(clock, agent.result(clock, _Desk(ours, broker, clock)))
+
+    # -- the fork server ------------------------------------------------------------------------------------------
+
+    def _start(self) -> _Server:
+        if sys.platform != "linux":
+            raise SandboxUnavailableError(
+                f"the process sandbox needs Linux, this is {sys.platform}; use a container or remote sandbox"
+            )
+        reasons = []
+        for level in self._levels:
+            try:
+                return _Server(level)
+            except SandboxUnavailableError as error:
+                reasons.append(f"{level}: {error}")
+        raise SandboxUnavailableError(
+            f"no isolation can be had here ({'; '.join(reasons)}); allow unprivileged user namespaces, use a kernel "
+            "with Landlock (6.2 or newer), or accept programs that can reach everything you can: "
+            "ProcessSandbox(accept_no_isolation=True)"
+        )
+
+    def _ready(self) -> _Server:
+        with self._lock:
+            if self._closed:
+                raise SandboxFaultError("the sandbox is closed")
+            if self._server.broken:
+                self._server.stop()
+                self._server = self._start()
+            return self._server
+
+    def _program(
+        self,
+        role: str,
+        limits: Limits,
+        *,
+        stdin: str = "",
+        wire_end: socket.socket | None = None,
+        peer: socket.socket | None = None,
+    ) -> _Program:
+        server = self._ready()
+        if limits.processes and server.level == "L1":
+            raise SandboxUnavailableError(
+                "child processes need isolation level L2, this machine gives L1: use processes=0"
+            )
+        try:
+            return _Program(server, role, limits, stdin, wire_end, peer)
+        except SandboxFaultError:
+            if not server.broken:
+                raise
+            return _Program(self._ready(), role, limits, stdin, wire_end, peer)
+
+
+class _Server:
+    """A running fork server."""
+
+    def __init__(self, level: str) -> None:
+        """Start one and see that a program runs in it; raises :class:`SandboxUnavailableError` if not."""
+        self.level = level
+        self.broken = False
+        self._lock = threading.Lock()
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        errors = os.memfd_create("errors")
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    # -P -s -S, and an environment of one entry: as -I -S, which would not take the hash seed.
+                    [str(Path(sys.executable).resolve()), "-P", "-s", "-S", "-X", "utf8", "-c", _BOOT,
+                     str(Path(__file__).parent), str(theirs.fileno()), level],
+                    env={"PYTHONHASHSEED": "0"},
+                    cwd="/",
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=errors,
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,
+                )  # fmt: skip
+            self._control.settimeout(_PATIENCE_S)
+            try:
+                hello = json.loads(self._control.recv(1 << 16) or b"{}")
+            except TimeoutError:
+                hello = {}
+            if "level" not in hello:
+                self.stop()
+                last = os.pread(errors, 1 << 16, 0).decode(errors="replace").strip().splitlines()
+                raise SandboxUnavailableError(
+                    hello.get("error") or (last or ["the fork server did not start"])[-1]
+                )
+        finally:
+            os.close(errors)
+        self._try_out()
+
+    def _try_out(self) -> None:
+        try:
+            with _Program(self, "run", Limits(), "", None, None) as program:
+                program.send({"code": "def f(x): return x + 1", "entry": "f", "args": [1]})
+                result = program.result(_Clock(Limits()))
+            if result != {"value": 2}:
+                raise SandboxFaultError(str(result))
+        except SandboxFaultError as error:
+            self.stop()
+            raise SandboxUnavailableError(str(error)) from None
+
+    def fork(self, role: str, limits: Limits, fds: list[int]) -> None:
+        """Have a program forked; raises :class:`SandboxFaultError` when the server is gone."""
+        request = json.dumps({"role": role, "limits": asdict(limits)}).encode()
+        try:
+            with self._lock:
+                socket.send_fds(self._control, [request], fds)
+        except OSError as error:
+            self.broken = True
+            raise SandboxFaultError(f"the fork server has gone: {error}") from None
+
+    def stop(self) -> None:
+        """End the server and everything in it."""
+        self.broken = True
+        self._control.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@dataclass
+class _Clock:
+    """Measures one execution; it starts when the program does."""
+
+    limits: Limits
+    started: float | None = None
+    waited: float = 0.0
+    """Seconds spent in the broker."""
+    over: Limit | None = None
+    """The limit that time ran into."""
+
+    def start(self) -> None:
+        """Note that the program has started."""
+        self.started = self.started or time.monotonic()
+
+    def left(self) -> float:
+        """Return the seconds until the next limit; negative, and noted in ``over``, when one is reached."""
+        if self.started is None:
+            return _PATIENCE_S
+        spent = time.monotonic() - self.started
+        wall = self.limits.wall_s - (spent - self.waited)
+        cap = self.limits.cap_s - spent
+        if min(wall, cap) <= 0:
+            self.over = self.over or ("wall" if wall <= 0 else "cap")
+        return min(wall, cap)
+
+    def spent(self) -> float:
+        """Return the seconds since the start."""
+        return time.monotonic() - self.started if self.started else 0.0
+
+
+class _Desk:
+    """Where the requests of a session are answered."""
+
+    def __init__(self, channel: socket.socket, broker: Broker, clock: _Clock) -> None:
+        self.channel = channel
+        self._broker = broker
+        self._clock = clock
+        self._buffer = wire.Buffer()
+
+    def serve(self) -> bool:
+        """Answer what has come in; returns False when the program has closed its end.
+
+        Raises:
+            wire.WireError: The program does not keep to the protocol.
+
+        """
+        data = _receive(self.channel)
+        self._buffer.feed(data)
+        while self._clock.left() > 0 and (body := self._buffer.take()) is not None:
+            started = time.monotonic()
+            answer = self._answer(body)
+            self._clock.waited += time.monotonic() - started
+            self.channel.settimeout(max(self._clock.left(), 0.001))
+            with contextlib.suppress(ConnectionError, TimeoutError):  # then its time is over, or it is
+                self.channel.sendall(answer)
+        return bool(data)
+
+    def _answer(self, body: bytes) -> bytes:
+        try:
+            request = wire.unpack(body)
+        except wire.WireError as error:
+            return wire.pack({"error": str(error)})
+        if not isinstance(request, dict):
+            return wire.pack({"error": "a request must be one JSON object"})
+        answer = self._broker(request)
+        try:
+            return wire.pack(answer)
+        except wire.WireError as error:
+            return wire.pack({"error": f"the answer is too large: {error}"})
+
+
+class _Program:
+    """One jailed process, as the host holds it; leaving the ``with`` block ends it."""
+
+    def __init__(
+        self,
+        server: _Server,
+        role: str,
+        limits: Limits,
+        stdin: str,
+        wire_end: socket.socket | None,
+        peer: socket.socket | None,
+    ) -> None:
+        self._server = server
+        self._limits = limits
+        self.level = server.level
+        self._last: dict[str, Any] | None = None
+        self._wire: socket.socket | None = None
+        with contextlib.ExitStack() as mine, contextlib.ExitStack() as theirs:
+            self._report, report_end = map(
+                mine.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            )
+            theirs.enter_context(report_end)
+            if wire_end is None:
+                self._wire, wire_end = map(mine.enter_context, socket.socketpair())
+                theirs.enter_context(wire_end)
+            self._output = os.memfd_create("output")
+            mine.callback(os.close, self._output)
+            given = os.memfd_create("input")
+            theirs.callback(os.close, given)
+            _fill(given, stdin.encode("utf-8", "surrogatepass"))
+            fds = [report_end.fileno(), wire_end.fileno(), given, self._output]
+            server.fork(role, limits, fds + ([peer.fileno()] if peer else []))
+            self._owned = mine.pop_all()
+
+    def __enter__(self) -> _Program:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.end()
+        except SandboxFaultError:
+            if kind is None:
+                raise
+        finally:
+            self._owned.close()
+
+    def send(self, request: dict[str, Any], channel: socket.socket | None = None) -> None:
+        """Send the request that the process waits for."""
+        channel = channel or self._wire
+        assert channel is not None
+        channel.settimeout(_PATIENCE_S)
+        with contextlib.suppress(ConnectionError, TimeoutError):  # it has died: its end will tell why
+            channel.sendall(wire.pack(request, _REQUEST_CAP))
+
+    def frames(self, clock: _Clock, desk: _Desk | None = None) -> Iterator[bytes]:
+        """Yield what the process sends until it ends or its time is over, and answer its requests meanwhile."""
+        assert self._wire is not None
+        buffer = wire.Buffer()
+        poll = select.poll()
+        for channel in (self._report, self._wire, *((desk.channel,) if desk else ())):
+            poll.register(channel, select.POLLIN)
+        while (left := clock.left()) > 0:
+            ready = {fd for fd, _ in poll.poll(left * 1000 + 1)}
+            if self._report.fileno() in ready:
+                clock.start()
+                if self._hear():
+                    poll.unregister(self._report)  # what it sent before its end is still to be read
+            if self._wire.fileno() in ready:
+                data = _receive(self._wire)
+                buffer.feed(data)
+                while (body := buffer.take()) is not None:
+                    yield body
+                if not data:
+                    return
+            elif desk and desk.channel.fileno() in ready and not desk.serve():
+                poll.unregister(desk.channel)
+            elif not ready and clock.started is None:
+                self._server.broken = True
+                raise SandboxFaultError("the fork server does not answer")
+
+    def result(self, clock: _Clock, desk: _Desk | None = None) -> dict[str, Any]:
+        """Return the one result that the process sends, an empty object when there is none."""
+        try:
+            for body in self.frames(clock, desk):
+                result = wire.unpack(body)
+                return result if isinstance(result, dict) else {}
+        except wire.WireError as error:
+            return {"error": f"the program sent {error}"}
+        return {}
+
+    def _hear(self) -> bool:
+        """Take the next message of the fork server; returns whether it was the last one."""
+        try:
+            message = self._report.recv(1 << 16)
+        except ConnectionError:
+            message = b""
+        except TimeoutError:
+            self._server.broken = True
+            raise SandboxFaultError("the fork server does not end a program") from None
+        if not message:
+            self._server.broken = True
+            raise SandboxFaultError("the fork server died")
+        told = json.loads(message)
+        if "fault" in told:
+            raise SandboxFaultError(told["fault"])
+        if "status" not in told:
+            return False
+        self._last = told
+        return True
+
+    def end(self) -> dict[str, Any]:
+        """Kill the process, if it still is, and return how it ended."""
+        if self._last is None:
+            with contextlib.suppress(OSError):
+                self._report.shutdown(socket.SHUT_WR)
+            self._report.settimeout(_PATIENCE_S)
+            while not self._hear():
+                pass
+        assert self._last is not None
+        return self._last
+
+    def outcome(self, clock: _Clock, result: dict[str, Any]) -> Outcome:
+        """Sum up an execution that sent ``result``; an empty one says that it sent none."""
+        end = self.end()
+        killed_by, error = self.fate(clock, result)
+        return Outcome(
+            value=None if error else result.get("value"),
+            error=error,
+            stdout=self.output(),
+            killed_by=killed_by,
+            cpu_s=end["cpu_s"],
+            wall_s=clock.spent(),
+            peak_mb=end["peak_mb"],
+            level=self._server.level,
+        )
+
+    def fate(self, clock: _Clock, result: dict[str, Any]) -> tuple[Limit | None, str | None]:
+        """Return which limit ended the process, if one did, and its error, if there is one."""
+        end = self.end()
+        limits = self._limits
+        if clock.over:
+            return clock.over, f"stopped: more than {getattr(limits, clock.over + '_s'):g} s ({clock.over})"
+        if "value" in result or "done" in result:
+            return None, None
+        flooded = os.fstat(self._output).st_size >= limits.file_mb << 20
+        if "error" in result:
+            limit: Limit | None = "memory" if result.get("memory") is True else "output" if flooded else None
+            return limit, _safe(str(result["error"]))[:_ERROR]
+        status = end["status"]
+        if status >= 0:
+            return None, f"the program ended its process (exit status {status}) before it was done"
+        name = signal.Signals(-status).name
+        if status == -signal.SIGKILL and end["cpu_s"] > math.ceil(limits.cpu_s) - 0.5:
+            return "cpu", f"stopped: more than {limits.cpu_s:g} s of processor time"
+        if status == -signal.SIGKILL and end["peak_mb"] > 0.8 * limits.memory_mb:
+            return "memory", f"stopped: out of memory at {end['peak_mb']:.0f} MiB"
+        return "signal", f"the program was killed by {name}"
+
+    def output(self) -> str:
+        """Return what the process printed, cut at the limit."""
+        keep = self._limits.output_kb << 10
+        text = _safe(os.pread(self._output, keep, 0).decode("utf-8", "backslashreplace"))
+        more = os.fstat(self._output).st_size - keep
+        return text + (f"\n[... {more} more bytes cut]" if more > 0 else "")
+
+
+def _judged(judge: _Program, candidate: _Program, count: int, limits: Limits) -> Outcome:
+    """Collect a judge's verdicts, one a test, and sum up; without a judge of its own, the candidate is its judge."""
+    clock = _Clock(limits)
+    failures: list[str] = []
+    result: dict[str, Any] = {}
+    try:
+        for body in judge.frames(clock):
+            message = wire.unpack(body)
+            if isinstance(message, dict) and isinstance(failure := message.get("failure"), str):
+                failures.append(_safe(failure)[:_ERROR])
+            else:
+                result = message if isinstance(message, dict) else {}
+                break
+    except wire.WireError as error:
+        result = {"error": f"the judge sent {error}"}
+    complete = "done" in result and len(failures) == count
+    judge_end, end = judge.end(), candidate.end()
+    blamed = candidate if "gone" in result or end["status"] != 0 else judge
+    killed_by, error_text = blamed.fate(clock, {} if "gone" in result else result)
+    if not complete and error_text is None:
+        error_text = "the tests ended before the last one"
+    failures = failures[:count]
+    failures += [f"not reached: {error_text}"] * (count - len(failures))
+    both = judge is not candidate
+    return Outcome(
+        error=error_text,
+        stdout=candidate.output(),
+        killed_by=killed_by,
+        passed=tuple(not failure for failure in failures),
+        failures=tuple(failures),
+        cpu_s=end["cpu_s"] + (judge_end["cpu_s"] if both else 0.0),
+        wall_s=clock.spent(),
+        peak_mb=max(end["peak_mb"], judge_end["peak_mb"]),
+        level=candidate.level,
+    )
+
+
+def _receive(channel: socket.socket) -> bytes:
+    """Return what has come in, nothing when the other side has gone."""
+    try:
+        return channel.recv(1 << 16, socket.MSG_DONTWAIT)
+    except ConnectionError:
+        return b""
+
+
+def _fill(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+    os.lseek(fd, 0, os.SEEK_SET)
+
+
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
+
+
+def _safe(text: str) -> str:
+    """Return text that can be printed and stored: no lone surrogates, no control characters but tab and new line."""
+    return text.replace("\r\n", "\n").encode("utf-8", "backslashreplace").decode().translate(_CONTROLS)
