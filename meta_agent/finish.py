@@ -173,8 +173,8 @@ def _verdict(versus: Sequence[Versus], shared: int, planned: int, complete: bool
         return "No verdict: no test task was measured for all programs." + ended
     if not versus:
         return "No program was discovered that ran to the end: the baselines stand alone." + ended
-    better = [v for v in versus if v.difference.p_value < 0.05 and v.difference.mean > 0]
-    worse = [v for v in versus if v.difference.p_value < 0.05 and v.difference.mean < 0]
+    better = [v for v in versus if v.difference.p < 0.05 and v.difference.difference > 0]
+    worse = [v for v in versus if v.difference.p < 0.05 and v.difference.difference < 0]
     if len(better) == len(versus):
         return "A gain: the finalist beats every baseline on the sealed test." + ended
     if worse:

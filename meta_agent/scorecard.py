@@ -23,8 +23,8 @@ def show(card: ScoreCard, console: Console) -> None:
     console.print(table)
     for versus in card.versus:
         d = versus.difference
-        console.print(f"finalist minus {versus.baseline}: {d.mean:+.1%} (95% interval {d.low:+.1%} to {d.high:+.1%}, "
-                      f"exact McNemar p = {d.p_value:.3f}, {d.wins} tasks won, {d.losses} lost)")
+        console.print(f"finalist minus {versus.baseline}: {d.difference:+.1%} (95% interval {d.low:+.1%} to {d.high:+.1%}, "
+                      f"{d.test} p = {d.p:.3f}, {d.wins} tasks won, {d.losses} lost)")
     console.print(Text(card.verdict, "bold"))
     console.print(f"{card.discovered} programs discovered, {card.failed} failed attempts on the way. "
                   f"Look at them: adas archive list --run {card.run}")

@@ -13,7 +13,11 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import Annotated, Any, TypedDict
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Send
 
 from archive import Archive, Failure, Member, Program
 from domains import Domain
@@ -23,10 +27,6 @@ from meta_agent.evaluation import Evaluator
 from meta_agent.parents import Candidate as ParentCandidate
 from meta_agent.parents import choose_parents
 from meta_agent.proposers import Example, Proposal, Proposer
-
-if TYPE_CHECKING:
-    from langgraph.checkpoint.base import BaseCheckpointSaver
-    from langgraph.types import Send
 
 CRASH_SHARE = 0.5
 """A program that fails by itself on more than this share of the tasks goes back to its author."""
@@ -87,8 +87,6 @@ class Search:
 
     def generations(self) -> Any:
         """Return the outer graph: seed -> [select -> candidates -> keep] until enough."""
-        from langgraph.graph import END, START, StateGraph
-
         graph = StateGraph(Generations)
         graph.add_node("seed", self.seed)
         graph.add_node("candidate", self.candidate().compile())
@@ -101,8 +99,6 @@ class Search:
 
     def candidate(self) -> Any:
         """Return the inner graph: propose -> reflect -> check -> try -> evaluate, and repair from where it fails."""
-        from langgraph.graph import END, START, StateGraph
-
         graph = StateGraph(Candidate, output_schema=Ended)
         for name, node in (("propose", self.propose), ("reflect", self.reflect), ("check", self.check),
                            ("try", self.attempt), ("evaluate", self.evaluate), ("repair", self.repair), ("end", self.end)):
@@ -126,9 +122,6 @@ class Search:
 
     def select(self, state: Generations) -> list[Send] | str:
         """Choose the parents of the next generation's candidates, or end."""
-        from langgraph.graph import END
-        from langgraph.types import Send
-
         generation = state["generation"]
         if generation > self.config.generations or self.enough():
             return END

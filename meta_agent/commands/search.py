@@ -153,7 +153,7 @@ def _parts(archive: Archive, run: str, config: SearchConfig,
         gateway = stack.enter_context(open_gateway(budget=budget, ledger=archive.add_call, run=run))
         sandbox = stack.enter_context(closing(ProcessSandbox()))
         console.print(f"Run {run}: {domain.name}, agents run on {config.model}, {config.meta_model} writes them, budget {budget}, "
-                      f"sandbox {sandbox.level}. Archive: {archive.name}")
+                      f"sandbox {sandbox.level}. Archive: {archive.name}", soft_wrap=True)
         workers = config.workers or gateway.backend(config.model).concurrency or 16
         display = stack.enter_context(Display(console, lambda p: archive.program(p).name, lambda: _usage(budget)))
         evaluator = Evaluator(archive=archive, domain=domain, gateway=gateway, sandbox=sandbox, model=config.model,

@@ -6,6 +6,7 @@ import logging
 import os
 import warnings
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from meta_agent.errors import UserError
@@ -92,12 +93,12 @@ class Hosted:
             raise UserError(f"{self.model} needs a key: set {' or '.join(missing)}, {KEYLESS}")
 
     def _price(self) -> Price | None:
-        for name in (self.model, self._name):
-            entry = self._litellm.model_cost.get(name, {})
-            prompt, completion = entry.get("input_cost_per_token"), entry.get("output_cost_per_token")
-            if prompt is not None and completion is not None:
-                return Price(float(prompt), float(completion))
-        return None
+        listed = self._litellm.model_cost
+        entry = listed.get(self.model) or listed.get(self._name, {})
+        prompt, completion = entry.get("input_cost_per_token"), entry.get("output_cost_per_token")
+        if prompt is None or completion is None or entry.get("litellm_provider") != self._provider:
+            return None
+        return Price(float(prompt), float(completion))
 
     def _priced(self, reply: Any, completion: Completion) -> Completion:
         """Add the dollars: litellm's figure, which knows discounts, else by the list price, if any."""
@@ -108,12 +109,15 @@ class Hosted:
         return replace(completion, cost_usd=listed if figure is None else float(figure))
 
 
+@cache
 def _import_litellm() -> Any:
     """Import litellm, silent and without any message home."""
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import litellm
+
+        litellm.ModelResponse()  # builds pydantic models that warn, once
 
     litellm.telemetry = False
     litellm.suppress_debug_info = True

@@ -1,10 +1,10 @@
 """The lane to one model: how many requests travel at once, and what happens when some do not arrive.
 
 A failed attempt is repeated after a wait that doubles each time, with jitter, or after what the server asked
-for (Retry-After, which then holds for everybody: a rate limit belongs to the account). After a few failures in
-a row the circuit opens: one request at a time probes the model while the others wait for its result. A model
-that answers nobody for as long as our patience lasts is out, at once for all who wait for it; later requests
-then get one attempt each until one is answered.
+for (Retry-After, which then holds for everybody: a rate limit belongs to the account). After a few failures
+in a row the circuit opens: one request at a time probes the model while the others wait for its result. A
+model that answers nobody for as long as our patience lasts is out, at once for all who wait for it; later
+requests then get one attempt each until one is answered.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ class Lane:
         out = out or now + wait - self._failing_since > self.retries.patience_s
         if not out and not too_often:
             return
-        seconds = now - (self._failing_since if out and not self._dead else trip.first_failure)
+        seconds = now - (self._failing_since if out else trip.first_failure)
         line = f"{self.model} does not answer: {error} (attempts: {self._streak if out else trip.failures}"
         line += f", for {seconds:.0f} s); run the same command again when it is back"
         if out:

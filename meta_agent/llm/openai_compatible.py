@@ -178,8 +178,8 @@ def explain(
 ) -> TransientError | RequestError | UserError:
     """Return what a client's error means to us, in one line that never holds a key.
 
-    TransientError when another attempt may succeed, RequestError when only this request cannot (too long for the
-    model, against its policy), UserError when none can.
+    TransientError when another attempt may succeed, RequestError when only this request cannot (too long for
+    the model, against its policy), UserError when none can.
     """
     import openai
 
@@ -189,8 +189,8 @@ def explain(
     said = redact(_message(error), *secrets)
     if isinstance(error, openai.APIConnectionError):
         return TransientError(f"the connection failed: {said}")
-    if not isinstance(error, openai.APIStatusError) or not isinstance(status, int):
-        return TransientError(said)
+    if not isinstance(status, int):
+        return TransientError(said) if isinstance(error, openai.APIError) else UserError(f"{model}: {said}")
     if status in (401, 403):
         return UserError(f"{model} refused our key (HTTP {status}): {said}")
     if status == 404:
@@ -212,12 +212,11 @@ def _message(error: openai.OpenAIError) -> str:
         message = inner.get("message") if isinstance(inner, dict) else inner
         if isinstance(message, str) and message:
             return message
-    cause = error.__cause__
-    return str(cause if cause is not None and not str(error).strip(". ") else error)
+    return str(error.__cause__ or error)
 
 
 def redact(text: str, *secrets: str) -> str:
-    """Return ``text`` as one line without keys: those given or in the environment, and what looks like one."""
+    """Return ``text`` as one line without keys: given, in the environment, or looking like one."""
     known = {value for name, value in os.environ.items() if _SECRET_NAME.search(name)} | set(secrets)
     for secret in sorted((value for value in known if len(value) >= 8), key=len, reverse=True):
         text = text.replace(secret, "***")
@@ -225,9 +224,9 @@ def redact(text: str, *secrets: str) -> str:
     return line if len(line) <= _LINE else line[: _LINE - 3] + "..."
 
 
-def _retry_after(error: openai.APIStatusError) -> float | None:
+def _retry_after(error: openai.OpenAIError) -> float | None:
     """Return the seconds that a server asks us to wait, from a number or a date."""
-    headers = error.response.headers
+    headers = getattr(getattr(error, "response", None), "headers", {})
     for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         value = headers.get(name, "").strip()
         if re.fullmatch(r"\d+(\.\d+)?", value):

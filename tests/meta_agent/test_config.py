@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from meta_agent.config import load_config
+from meta_agent.errors import UserError
+
+
+def test_later_wins(tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text('width = 3\nworkers = 5\nmodel = "m"\n')
+    config = load_config("smoke", file, ["workers=7", "agents=direct,roles"], model="n", budget=None)
+    assert (config.generations, config.width, config.workers, config.model) == (1, 3, 7, "n")
+    assert config.agents == ("direct", "roles")
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    ({"preset": "nope"}, "unknown preset 'nope': expected one of laptop"),
+    ({"pairs": ["widht=3"]}, "unknown setting 'widht': expected one of domain"),
+    ({"pairs": ["width"]}, "expected key=value"),
+    ({"pairs": ["width=none"]}, "setting width='none'"),
+    ({"pairs": ["width=0"]}, "greater than or equal to 1"),
+    ({"file": Path("/nowhere.toml")}, "cannot read /nowhere.toml"),
+])
+def test_mistakes_are_one_line(arguments: dict[str, object], words: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load_config(**arguments)  # type: ignore[arg-type]
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
