@@ -32,7 +32,7 @@ class Place:
         arguments = ["--resume"] if resume else [str(write_tasks(tasks)), "--preset", "smoke", *SETTINGS]
         environment = {**os.environ, "ADAS_ARCHIVE": str(self.folder / "archive.db"), "ADAS_CACHE": str(self.folder / "llm.db"),
                        "REHEARSAL_CALLS": str(self.folder / "calls"), "PYTHONPATH": str(ROOT)}
-        return subprocess.Popen([sys.executable, "-m", "meta_agent.cli", "search", *arguments], cwd=ROOT, env=environment, text=True,
+        return subprocess.Popen([sys.executable, "-m", "meta_agent", "search", *arguments], cwd=ROOT, env=environment, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def finish(self) -> None:
