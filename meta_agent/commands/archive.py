@@ -1,0 +1,197 @@
+"""``adas archive``: look at what was discovered, and carry it elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from rich.console import RenderableType
+
+    from archive import Archive, Split
+
+_place = click.option(
+    "--archive", "place", metavar="PATH", help="The archive (default: the one `adas search` uses)."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def add(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+@click.group()
+def archive() -> None:
+    """Look at what was discovered: programs, where they came from, how they did."""
+
+
+@archive.command("list")
+@_options(_place, _json)
+@click.option("--run", metavar="RUN", help="List the programs of this run (an id or the beginning of one).")
+@click.option("--failures", is_flag=True, help="List its failed attempts instead.")
+def list_(place: str | None, as_json: bool, run: str | None, failures: bool) -> None:
+    """List runs or, with --run, the programs of one run."""
+    from archive import report
+
+    if failures and run is None:
+        raise click.UsageError("--failures needs --run RUN.")
+    with _open(place) as store:
+        if run is None:
+            rows = report.run_rows(store)
+            _print(
+                rows, as_json, [report.run_table(rows)] if rows else ["No runs yet: `adas search` makes one."]
+            )
+            return
+        chosen = store.run(run).id
+        failed = report.failure_rows(store, chosen)
+        if failures:
+            _print(failed, as_json, [report.failure_table(failed)] if failed else ["Nothing failed."])
+            return
+        rows = report.program_rows(store, chosen)
+        hint = [f"{report.failure_line(failed)} (--failures lists them)"] if failed else []
+        _print(rows, as_json, [report.program_table(rows), *hint])
+
+
+@archive.command()
+@click.argument("program")
+@_options(_place, _json)
+def show(program: str, place: str | None, as_json: bool) -> None:
+    """Show a PROGRAM (name, id, or beginning of an id): code, thought, parents, diff, results, failures."""
+    from archive import report
+
+    with _open(place) as store:
+        sheet = report.program_sheet(store, program)
+    _print(sheet, as_json, report.program_view(sheet))
+
+
+@archive.command()
+@click.argument("run", required=False)
+@_options(_place, _json)
+def tree(run: str | None, place: str | None, as_json: bool) -> None:
+    """Show who came from whom in RUN (default: the last run)."""
+    from archive import report
+
+    with _open(place) as store:
+        chosen = store.run(run).id if run else _last_run(store)
+        rows = report.program_rows(store, chosen) if as_json else []
+        _print(rows, as_json, [] if as_json else [report.lineage_tree(store, chosen)])
+
+
+@archive.command()
+@click.argument("first")
+@click.argument("second")
+@_options(_place, _json)
+@click.option("--run", metavar="RUN", help="Compare within this run only.")
+def compare(first: str, second: str, place: str | None, as_json: bool, run: str | None) -> None:
+    """Compare two programs on the tasks that both were measured on: paired difference, interval, p value."""
+    from archive import ArchiveError, report
+
+    with _open(place) as store:
+        a, b = store.program(first), store.program(second)
+        rows = report.comparison_rows(store, a.id, b.id, store.run(run).id if run else None)
+    if not rows:
+        raise ArchiveError(
+            f"{a.name} and {b.name} share no task under the same conditions: nothing to compare"
+        )
+    _print(rows, as_json, report.comparison_lines(rows, a.name, b.name))
+
+
+@archive.command()
+@_options(_place, _json)
+@click.option("--run", metavar="RUN", help="Of this run only.")
+@click.option("--domain", help="On this domain only.")
+@click.option(
+    "--split",
+    type=click.Choice(["search", "selection", "test"]),
+    default="search",
+    show_default=True,
+    help="Which tasks.",
+)
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many.")
+def best(
+    place: str | None, as_json: bool, run: str | None, domain: str | None, split: str, limit: int
+) -> None:
+    """Rank programs by the lower end of the 95% interval of their score."""
+    from archive import report
+
+    with _open(place) as store:
+        chosen = store.run(run).id if run else None
+        standings = store.best(run=chosen, domain=domain, split=cast("Split", split), limit=limit)
+    rows = [report.standing_row(standing) for standing in standings]
+    table: list[RenderableType] = [report.standing_table(rows)]
+    _print(rows, as_json, table if rows else [f"Nothing was measured on the {split} split yet."])
+
+
+@archive.command("export")
+@click.argument("folder", type=click.Path(path_type=Path))
+@_options(_place, _json)
+@click.option("--run", metavar="RUN", help="Only this run.")
+def export(folder: Path, place: str | None, as_json: bool, run: str | None) -> None:
+    """Write the archive into a new FOLDER: each program as a .py file, everything else as JSON lines."""
+    from archive import exchange
+
+    with _open(place) as store:
+        chosen = store.run(run).id if run else None
+        counts = (
+            exchange.export_run(store, chosen, folder) if chosen else exchange.export_archive(store, folder)
+        )
+    _print(counts, as_json, [f"{folder}: {_counted(counts)}"])
+
+
+@archive.command("import")
+@click.argument("folder", type=click.Path(path_type=Path))
+@_options(_place, _json)
+def import_(folder: Path, place: str | None, as_json: bool) -> None:
+    """Add what a FOLDER made by `export` holds; what is there already is skipped."""
+    from archive import Archive, default_path, exchange
+
+    with Archive(place or default_path()) as store:
+        counts = exchange.import_folder(store, folder)
+        name = store.name
+    _print(counts, as_json, [f"{name}: {_counted(counts)}"])
+
+
+def _open(place: str | None) -> Archive:
+    """Open an archive to look at it: one that does not exist is the user's mistake."""
+    from archive import Archive, ArchiveError, default_path
+
+    chosen = place or default_path()
+    if "://" not in chosen and not Path(chosen).expanduser().exists():
+        raise ArchiveError(
+            f"no archive at {chosen}: `adas search` makes one, or name another with --archive PATH"
+        )
+    return Archive(chosen)
+
+
+def _last_run(store: Archive) -> str:
+    from archive import ArchiveError
+
+    runs = store.runs()
+    if not runs:
+        raise ArchiveError(f"no runs in {store.name}: `adas search` makes one")
+    return runs[-1].id
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+
+
+def _print(data: object, as_json: bool, pieces: Iterable[RenderableType]) -> None:
+    if as_json:
+        click.echo(json.dumps(data, indent=2))
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    for piece in pieces:
+        console.print(piece)
