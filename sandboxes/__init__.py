@@ -1,7 +1,6 @@
 """Sandboxes: run programs that nobody has read."""
 
 from sandboxes.process import ProcessSandbox
-from sandboxes.process import ProcessSandbox
 from sandboxes.sandbox import (
     Broker,
     Json,

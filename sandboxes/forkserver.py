@@ -1,13 +1,15 @@
 """The fork server: a small process that builds a jail once and forks each program into it.
 
-It is started by exec with an environment of our own making, so nothing of the host's memory is in it, imports what
-programs commonly use, shuts itself in, and then only forks: a run costs a fork, not the start of an interpreter.
-It runs no untrusted code and reads nothing from untrusted processes; a program's words go straight to the host.
+It is started by exec with an environment of our own making, so nothing of the host's memory is in it,
+imports what programs commonly use, shuts itself in, and then only forks: a run costs a fork, not the start
+of an interpreter. It runs no untrusted code and reads nothing from untrusted processes; a program's words go
+straight to the host.
 
-Started as ``main(control, level)`` by :mod:`sandboxes.process`. Messages on the control socket are one JSON object
-``{"role", "limits"}`` each, with descriptors: the report socket, then what becomes 3 (the wire), 0 (standard input),
-1 and 2 (output) and, where there is one, 4 (the peer). On the report socket it answers ``{"started"}`` and, at the
-end, ``{"status", "cpu_s", "peak_mb"}``, or ``{"fault"}``. A report socket that the host closes kills the program.
+Started as ``main(control, level)`` by :mod:`sandboxes.process`. Messages on the control socket are one JSON
+object ``{"role", "limits"}`` each, with descriptors: the report socket, then what becomes 3 (the wire), 0
+(standard input), 1 and 2 (output) and, where there is one, 4 (the peer). On the report socket it answers
+``{"started"}`` and, at the end, ``{"status", "cpu_s", "peak_mb"}``, or ``{"fault"}``. A report socket that
+the host closes kills the program.
 
 Standard library and our own guest files only.
 """
@@ -27,16 +29,20 @@ import selectors
 import signal
 import socket
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 from sandboxes import guest, kernel
 
-_PRELOADED = (
-    "abc ast asyncio base64 bisect builtins cmath collections collections.abc contextlib copy csv dataclasses datetime decimal "
-    "difflib enum fractions functools graphlib hashlib heapq inspect io itertools json keyword linecache math numbers "
-    "operator os pathlib queue random re statistics string struct sys tempfile textwrap threading time timeit "
-    "traceback types typing unicodedata unittest urllib.parse uuid warnings zlib"
-).split()
+_PRELOADED = [
+    "abc", "ast", "asyncio", "base64", "bisect", "builtins", "cmath", "collections", "collections.abc",
+    "contextlib", "copy", "csv", "dataclasses", "datetime", "decimal", "difflib", "enum", "fractions",
+    "functools", "graphlib", "hashlib", "heapq", "inspect", "io", "itertools", "json", "keyword",
+    "linecache", "math", "numbers", "operator", "os", "pathlib", "queue", "random", "re", "statistics",
+    "string", "struct", "sys", "tempfile", "textwrap", "threading", "time", "timeit", "traceback",
+    "types", "typing", "unicodedata", "unittest", "urllib.parse", "uuid", "warnings", "zlib",
+]  # fmt: skip
 _WITH_LIBRARIES = ("bz2", "ctypes", "dbm", "hashlib", "lzma", "readline", "sqlite3", "ssl", "uuid", "zlib")
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _LOADERS = ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1")
@@ -58,9 +64,9 @@ class Jail:
     """What the fork server prepared once; :meth:`close_in` is the part that each program's process does."""
 
     def __init__(self, level: str) -> None:
-        """Enter the namespaces of a level; raises :class:`OSError` when the kernel refuses one of its parts."""
+        """Enter the namespaces of a level; raises :class:`OSError` when the kernel refuses a part of it."""
         self.level = level
-        self._proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) if level != "L0" else -1
+        self._proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._abi = kernel.landlock_abi()
         roots, hidden = _roots()
         self._landlock: kernel.Landlock | None = None
@@ -81,8 +87,7 @@ class Jail:
                 )
                 for processes in (False, True)
             }
-        self.pidfd = -1
-        self._size = 0
+        self._pid, self._pidfd, self._size = 0, -1, 0
 
     def _need_landlock(self, least: int) -> None:
         if self._abi < least:
@@ -90,23 +95,24 @@ class Jail:
 
     def settle(self) -> None:
         """Note what the process that forks looks like, once it is the one."""
-        with open("/proc/self/statm") if self._proc < 0 else _open_at(self._proc, "self/statm") as file:  # noqa: PTH123
+        self._pid = os.getpid()
+        with _open_at(self._proc, "self/statm") as file:
             self._size = int(file.read().split()[0]) * resource.getpagesize()
         if self.level == "L2":
-            self.pidfd = os.pidfd_open(os.getpid())
+            self._pidfd = os.pidfd_open(self._pid)
 
     def fork(self) -> int:
-        """Fork a process that is, at L2, the first of a pid namespace of its own: with it end all its children."""
+        """Fork a process, at L2 the first of a pid namespace of its own: with it end all its children."""
         if self.level != "L2":
             return os.fork()
         kernel.unshare(kernel.NEWPID)
         try:
             pid = os.fork()
         except OSError:
-            kernel.enter(self.pidfd, kernel.NEWPID)
+            kernel.enter(self._pidfd, kernel.NEWPID)
             raise
         if pid:
-            kernel.enter(self.pidfd, kernel.NEWPID)
+            kernel.enter(self._pidfd, kernel.NEWPID)
         return pid
 
     def close_in(self, limits: dict[str, Any], fds: list[int]) -> None:
@@ -120,10 +126,11 @@ class Jail:
         if self.level == "L2":
             kernel.unshare(kernel.NEWUSER | kernel.NEWNS)
             kernel.map_user(self._proc, _INSIDE, _INSIDE, _INSIDE)
-            kernel.mount_tmpfs(_BOX, f"size={limits['file_mb']}m,nr_inodes={_INODES},mode=700")
+            kernel.mount_tmpfs(_BOX, f"size={max(1, limits['file_mb'])}m,nr_inodes={_INODES},mode=700")
             os.chdir(_BOX)
-        if self.level != "L0":
-            kernel.die_with_parent()
+        kernel.die_with_parent()
+        if self.level != "L2" and os.getppid() != self._pid:  # it had died before
+            os._exit(1)
         high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for fd in fds]
         for fd, places in zip(high, ((3,), (0,), (1, 2), (4,)), strict=False):
             for place in places:
@@ -144,16 +151,16 @@ class Jail:
             kernel.install_filter(self._filters[limits["processes"] > 0])
 
 
-def _open_at(folder: int, path: str) -> Any:  # noqa: ANN401
+def _open_at(folder: int, path: str) -> Any:
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=folder))
 
 
 def _volunteer_for_oom() -> None:
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
-        file.write("800")
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("800")
 
 
-# -- what of the machine a program can see ------------------------------------------------------------------------
+# -- what of the machine a program can see ----------------------------------------------------------
 
 
 def _library_folders() -> set[str]:
@@ -164,15 +171,15 @@ def _library_folders() -> set[str]:
         for name in _WITH_LIBRARIES:
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
-        with open("/proc/self/maps", "rb") as maps, open(theirs, "wb") as out:  # noqa: PTH123
-            out.write(maps.read())
+        with os.fdopen(theirs, "wb") as out:
+            out.write(Path("/proc/self/maps").read_bytes())
         os._exit(0)
     os.close(theirs)
-    with open(ours) as file:  # noqa: PTH123
+    with os.fdopen(ours) as file:
         lines = file.read().splitlines()
     os.waitpid(pid, 0)
-    paths = {line.split(maxsplit=5)[5] for line in lines if line.count("/")}
-    return {os.path.dirname(path) for path in paths if ".so" in os.path.basename(path)}
+    paths = [Path(line.split(maxsplit=5)[5]) for line in lines if "/" in line]
+    return {str(path.parent) for path in paths if ".so" in path.name}
 
 
 def _roots() -> tuple[list[str], list[str]]:
@@ -180,38 +187,38 @@ def _roots() -> tuple[list[str], list[str]]:
 
     Installed packages are hidden: a benchmark's answers may be among them.
     """
-    wanted = {os.path.realpath(path) for path in sys.path if os.path.isdir(path)}
-    wanted |= {*_library_folders(), os.path.realpath(sys.executable)}
-    wanted |= {path for path in ("/etc/ld.so.cache", "/usr/share/zoneinfo") if os.path.exists(path)}
+    wanted = {str(Path(path).resolve()) for path in sys.path if Path(path).is_dir()}
+    wanted |= {*_library_folders(), str(Path(sys.executable).resolve())}
+    wanted |= {path for path in ("/etc/ld.so.cache", "/usr/share/zoneinfo") if Path(path).exists()}
     roots = [path for path in sorted(wanted) if not any(path.startswith(other + "/") for other in wanted)]
-    packages = ("site-packages", "dist-packages")
-    folders = {os.path.join(path, name) for path in wanted for name in packages}
-    return roots, sorted(path for path in folders if os.path.isdir(path))
+    folders = {f"{path}/{name}" for path in wanted for name in ("site-packages", "dist-packages")}
+    return roots, sorted(path for path in folders if Path(path).is_dir())
 
 
 def _build_root(roots: list[str], hidden: list[str]) -> None:
     """Make a root with nothing but ``roots`` (read-only), five devices and an empty box, and move into it."""
     paths = [*roots, *(f"/dev/{name}" for name in _DEVICES)]
     trees = {path: kernel.take_tree(path) for path in paths}
-    folders = {path for path in paths if os.path.isdir(path)}
-    links = {f"/{name}": os.readlink(f"/{name}") for name in os.listdir("/") if os.path.islink(f"/{name}")}
-    links |= {path: os.path.realpath(path) for path in _LOADERS if os.path.exists(path)}
+    folders = {path for path in paths if Path(path).is_dir()}
+    links = {path: path.readlink() for path in Path("/").iterdir() if path.is_symlink()}
+    links |= {path: path.resolve() for path in map(Path, _LOADERS) if path.exists()}
     new = "/dev"  # any folder will do
     kernel.mount_tmpfs(new, "size=1m,mode=755")
     for path, tree in trees.items():
-        os.makedirs(new + (path if path in folders else os.path.dirname(path)), exist_ok=True)
+        place = Path(new + path)
+        (place if path in folders else place.parent).mkdir(parents=True, exist_ok=True)
         if path not in folders:
-            os.close(os.open(new + path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+            place.touch()
         kernel.place_tree(tree, new + path)
     for path in hidden:
         kernel.mount_tmpfs(new + path, "size=4k,mode=755")
         kernel.make_read_only(new + path)
-    os.mkdir(new + _BOX)
+    Path(new + _BOX).mkdir()
     kernel.change_root(new)
-    for path, target in links.items():
-        with contextlib.suppress(OSError):  # what it points to may not be here
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            os.symlink(target, path)
+    for link, target in links.items():
+        with contextlib.suppress(OSError):  # it may be there already
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(target)
     kernel.make_read_only("/")
 
 
@@ -250,11 +257,8 @@ def _leave_root(roots: list[str]) -> None:
 
 
 def _readable_by_all(path: str) -> bool:
-    while path != "/":
-        if not os.stat(path).st_mode & (0o001 if os.path.isdir(path) else 0o004):
-            return False
-        path = os.path.dirname(path)
-    return True
+    top = Path(path)
+    return all(each.stat().st_mode & (0o001 if each.is_dir() else 0o004) for each in (top, *top.parents))
 
 
 def _reading_only(abi: int, roots: list[str], hidden: list[str]) -> kernel.Landlock:
@@ -273,10 +277,10 @@ def _without(path: str, hidden: list[str]) -> list[str]:
         return []
     if not any(other.startswith(path + "/") for other in hidden):
         return [path]
-    return [part for name in os.listdir(path) for part in _without(os.path.join(path, name), hidden)]
+    return [part for inner in Path(path).iterdir() for part in _without(str(inner), hidden)]
 
 
-# -- limits -------------------------------------------------------------------------------------------------------
+# -- limits -----------------------------------------------------------------------------------------
 
 
 def _tasks(limits: dict[str, Any], level: str) -> int:
@@ -290,7 +294,7 @@ def _limit(limits: dict[str, Any], size: int, tasks: int) -> None:
     for name, value in (
         ("AS", size + limits["memory_mb"] * mib),
         ("CPU", max(1, math.ceil(limits["cpu_s"]))),
-        ("FSIZE", limits["file_mb"] * mib),
+        ("FSIZE", max(1, limits["file_mb"]) * mib),
         ("NOFILE", _DESCRIPTORS),
         ("STACK", 64 * mib),
         ("NPROC", tasks),
@@ -307,7 +311,7 @@ def _limit(limits: dict[str, Any], size: int, tasks: int) -> None:
         resource.setrlimit(number, (value, value))
 
 
-# -- the server ---------------------------------------------------------------------------------------------------
+# -- the server -------------------------------------------------------------------------------------
 
 
 class _Program:
@@ -344,6 +348,7 @@ class Server:
 
     def _start(self, request: dict[str, Any], fds: list[int]) -> None:
         report = socket.socket(fileno=fds[0])
+        started = time.monotonic()
         try:
             pid = self._jail.fork()
         except OSError as error:
@@ -355,7 +360,7 @@ class Server:
             program = _Program(pid, report)
             self._selector.register(report, selectors.EVENT_READ, program)
             self._selector.register(program.pidfd, selectors.EVENT_READ, program)
-            _tell(report, {"started": True})
+            _tell(report, {"started": started})
         for fd in fds[1:]:
             os.close(fd)
 

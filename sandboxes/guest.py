@@ -1,19 +1,22 @@
 """What a jailed process does: run a program, judge a candidate, or be one.
 
-The one place of the package where code that nobody has read is executed; a process comes here only after the jail is
-closed around it. Standard library and the neighbouring :mod:`sandboxes.wire` only.
+The one place of the package where code that nobody has read is executed; a process comes here only after the
+jail is closed around it. Standard library and the neighbouring :mod:`sandboxes.wire` only.
 
-Descriptors: 0 standard input, 1 and 2 output, 3 the wire (requests in, results out), 4 the peer: the broker of a
-session, or the candidate of a judge.
+Descriptors: 0 standard input, 1 and 2 output, 3 the wire (requests in, results out), 4 the peer: the broker
+of a session, or the candidate of a judge.
 
-Judge and candidate are two processes forked apart from each other by the fork server. Between them travel calls and
-answers, by value, as exact builtin types (:func:`encode`, :func:`decode`): an object that is equal to everything, a
-patched ``assert`` or a walk over the frames stays in the candidate's own process, where no test is.
+Judge and candidate are two processes forked apart from each other by the fork server. Between them travel
+calls and answers, by value, as exact builtin types (:func:`encode`, :func:`decode`): an object that is equal
+to everything, a patched ``assert`` or a walk over the frames stays in the candidate's own process, where no
+test is.
 """
 
 from __future__ import annotations
 
 import builtins
+import contextlib
+import io
 import json
 import linecache
 import os
@@ -22,29 +25,32 @@ import sys
 import threading
 import traceback
 import types
-from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from sandboxes import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _WIRE, _PEER = 3, 4
 _VALUE_CAP = 16 << 20
 """Bytes of one call or answer between judge and candidate."""
-_DEPTH = 200
+_DEPTH = 100
 _TEXT = 4000
 """Characters of a traceback or message."""
 
 Namespace = dict[str, Any]
 
 
-# -- values that cross between judge and candidate ----------------------------------------------------------------
+# -- values that cross between judge and candidate --------------------------------------------------
 
 
-def encode(value: object, depth: int = 0) -> Any:  # noqa: ANN401
+def encode(value: object, depth: int = 0) -> Any:
     """Return a JSON value that stands for a builtin value.
 
-    ``None``, booleans, text, small integers, finite floats and lists stand for themselves; anything else is an object
-    with its type as only key. Instances of subclasses (a ``Counter``, a named tuple) are sent as the builtin they are.
+    ``None``, booleans, text, small integers, finite floats and lists stand for themselves; anything else is
+    an object with its type as only key. Instances of subclasses (a ``Counter``, a named tuple) are sent as
+    the builtin they are.
 
     Raises:
         TypeError: A value of another type, or nested too deeply.
@@ -69,7 +75,7 @@ def encode(value: object, depth: int = 0) -> Any:  # noqa: ANN401
     return _encode_collection(value, depth + 1)
 
 
-def _encode_collection(value: object, depth: int) -> Any:  # noqa: ANN401
+def _encode_collection(value: object, depth: int) -> Any:
     if isinstance(value, list):
         return [encode(item, depth) for item in value]
     if isinstance(value, dict):
@@ -82,7 +88,7 @@ def _encode_collection(value: object, depth: int) -> Any:  # noqa: ANN401
 
 _DECODERS: dict[str, Callable[[Any], Any]] = {
     "int": lambda body: int(body, 16),
-    "float": lambda body: float(body),
+    "float": float,
     "complex": lambda body: complex(decode(body[0]), decode(body[1])),
     "bytes": bytes.fromhex,
     "bytearray": bytearray.fromhex,
@@ -94,7 +100,7 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def decode(body: Any) -> Any:  # noqa: ANN401
+def decode(body: Any) -> Any:
     """Return the builtin value that :func:`encode` made ``body`` from.
 
     Raises:
@@ -120,7 +126,7 @@ def decode(body: Any) -> Any:  # noqa: ANN401
         raise wire.WireError(f"not a value: {type(error).__name__}") from None
 
 
-# -- sources and errors -------------------------------------------------------------------------------------------
+# -- sources and errors -----------------------------------------------------------------------------
 
 
 def _load(source: str, name: str, module: str) -> Namespace:
@@ -148,7 +154,7 @@ def _shorten(text: str, limit: int = _TEXT) -> str:
 
 
 def _explain() -> str:
-    """Return the traceback of the exception being handled, without the frames that are not the program's own."""
+    """Return the traceback of the exception being handled, with the program's own frames only."""
     kind, error, trace = sys.exc_info()
     try:
         frames = [frame for frame in traceback.extract_tb(trace) if _ours(frame.filename)]
@@ -169,10 +175,8 @@ def _failure() -> dict[str, Any]:
 
 def _finish(result: dict[str, Any]) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with contextlib.suppress(BaseException):  # the program may have replaced it
             stream.flush()
-        except BaseException:  # noqa: S110 (the program may have replaced it)
-            pass
     wire.send(_WIRE, result)
     os._exit(0)
 
@@ -190,7 +194,7 @@ def _answer(value: object) -> NoReturn:
     _finish(result)
 
 
-# -- roles --------------------------------------------------------------------------------------------------------
+# -- roles ------------------------------------------------------------------------------------------
 
 
 def _run() -> NoReturn:
@@ -216,7 +220,7 @@ def _run() -> NoReturn:
 def _function(namespace: Namespace, name: str) -> Callable[..., Any]:
     function = namespace.get(name)
     if not callable(function):
-        raise NameError(f"the program defines no function {name!r}")  # noqa: TRY004 (what Python says of a missing name)
+        raise NameError(f"the program defines no function {name!r}")  # noqa: TRY004
     return function  # type: ignore[no-any-return]
 
 
@@ -224,7 +228,7 @@ def _session() -> NoReturn:
     request = wire.receive(_WIRE, _VALUE_CAP)
     lock = threading.Lock()
 
-    def call(message: dict[str, Any]) -> Any:  # noqa: ANN401
+    def call(message: dict[str, Any]) -> Any:
         with lock:
             wire.send(_PEER, message)
             return wire.receive(_PEER)
@@ -253,7 +257,7 @@ def _candidate() -> NoReturn:
 
 
 def _called(function: Callable[..., Any], message: dict[str, Any]) -> dict[str, Any]:
-    """Call the candidate and return the answer: its value and those arguments that it changed, or its exception."""
+    """Call the candidate; return its value and the arguments that it changed, or its exception."""
     arguments = decode(message["args"])
     try:
         value = function(*arguments, **decode(message["kwargs"]))
@@ -288,6 +292,8 @@ class Proxy:
         self._fd = fd
         self.gone = ""
         """Why the candidate cannot be called any more."""
+        self.ended = False
+        """Whether that is because its process ended."""
         self.last = ""
         """The last call and what came of it."""
 
@@ -298,21 +304,22 @@ class Proxy:
             if message is not None:
                 wire.send(self._fd, message, _VALUE_CAP)
             answer = wire.receive(self._fd, _VALUE_CAP)
-            if type(answer) is not dict:
-                raise wire.WireError("an answer that is no object")
         except (EOFError, OSError):
             self.gone = "the candidate's process ended"
+            self.ended = True
         except wire.WireError as error:
             self.gone = f"the candidate sent {error}"
-        if self.gone:
-            raise _Gone(self.gone)
-        return answer
+        else:
+            if type(answer) is dict:
+                return answer
+            self.gone = "the candidate sent an answer that is no object"
+        raise _Gone(self.gone)
 
     def load(self) -> dict[str, Any]:
         """Return the candidate's first word: ready, or the error that kept it from getting so far."""
         return self._exchange(None)
 
-    def __call__(self, *arguments: object, **named: object) -> Any:  # noqa: ANN401
+    def __call__(self, *arguments: object, **named: object) -> Any:
         """Call the candidate; arguments that it changes are changed here too."""
         parts = [reprlib.repr(item) for item in arguments]
         parts += [f"{key}={reprlib.repr(item)}" for key, item in named.items()]
@@ -364,7 +371,7 @@ def _rebuilt(answer: dict[str, Any]) -> Exception:
             except TypeError:
                 continue
     if error is None:
-        error = CandidateError(*(arguments or names[:1]))
+        error = CandidateError(": ".join(str(part) for part in (*names[:1], *arguments)))
     error.add_note(_shorten(str(answer.get("trace", ""))))
     return error
 
@@ -378,14 +385,21 @@ def _judge() -> NoReturn:
             _finish({"error": _shorten(str(first["error"])), "memory": first.get("memory") is True})
         namespace: Namespace = {"__name__": "tests"}
         _execute(request["setup"], "<setup>", namespace)
-    except _Gone as error:
-        _finish({"error": str(error), "memory": False})
+    except _Gone:
+        _finish(_last_word(proxy))
     except BaseException:
         _finish(_failure())
     namespace[request["entry"]] = proxy
     for number, test in enumerate(request["tests"], 1):
         wire.send(_WIRE, {"failure": _verdict(test, number, namespace, proxy)})
-    _finish({"done": True, "gone": proxy.gone} if proxy.gone else {"done": True})
+    _finish(_last_word(proxy))
+
+
+def _last_word(proxy: Proxy) -> dict[str, Any]:
+    """Return whether the candidate was there to the end; how its process ended, the host knows better."""
+    if proxy.ended:
+        return {"gone": True}
+    return {"error": proxy.gone} if proxy.gone else {"done": True}
 
 
 def _tests() -> NoReturn:
@@ -454,10 +468,12 @@ def serve(role: str, box: str) -> NoReturn:
     os.environ.clear()
     os.environ.update({"HOME": box, "TMPDIR": box, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"})
     sys.argv = [""]
-    # Unbuffered, so that what was printed is there when the program is killed.
-    sys.stdin = open(0, encoding="utf-8", errors="replace", closefd=False)  # noqa: PTH123
-    sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: PTH123
-    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: PTH123
+    # Not buffered, so that what was printed is there when the program is killed.
+    sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), "utf-8", "replace")
+    sys.stdout, sys.stderr = (
+        io.TextIOWrapper(io.FileIO(fd, "w", closefd=False), "utf-8", "backslashreplace", write_through=True)
+        for fd in (1, 2)
+    )
     try:
         _ROLES[role]()
     except (EOFError, OSError):  # whoever asked has gone

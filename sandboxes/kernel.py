@@ -1,7 +1,8 @@
 """The Linux calls that build a jail, through ctypes: namespaces, mounts, Landlock, seccomp, capabilities.
 
-Standard library only, because the guest imports it too. Every function raises :class:`OSError` with the name of the
-call that the kernel refused. Nothing here decides a policy except the list of system calls a jailed program may make.
+Standard library only, because the guest imports it too. Every function raises :class:`OSError` with the name
+of the call that the kernel refused. Nothing here decides a policy except the list of system calls a jailed
+program may make.
 """
 
 from __future__ import annotations
@@ -9,10 +10,14 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import stat
 import struct
 import sys
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -67,7 +72,7 @@ def close_from(first: int) -> None:
     os.closerange(first, 1 << 20)
 
 
-# -- namespaces and identity ------------------------------------------------------------------------------------
+# -- namespaces and identity ------------------------------------------------------------------------
 
 
 def unshare(flags: int) -> None:
@@ -130,7 +135,7 @@ def drop_bounding_set() -> None:
             return
 
 
-# -- mounts -------------------------------------------------------------------------------------------------------
+# -- mounts -----------------------------------------------------------------------------------------
 
 
 def mount_tmpfs(path: str, options: str) -> None:
@@ -193,7 +198,7 @@ def set_hostname(name: str) -> None:
     _check(_libc.sethostname(name.encode(), ctypes.c_size_t(len(name))), "sethostname")
 
 
-# -- Landlock -----------------------------------------------------------------------------------------------------
+# -- Landlock ---------------------------------------------------------------------------------------
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 2, 4, 8
 _MAKE_CHAR, _MAKE_SOCK, _MAKE_FIFO, _MAKE_BLOCK = 1 << 6, 1 << 9, 1 << 10, 1 << 11
@@ -225,7 +230,7 @@ class Landlock:
     def _allow(self, path: str, rights: int) -> None:
         fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
-            if not os.path.isdir(path):  # noqa: PTH112 (pathlib is not imported in the guest)
+            if not stat.S_ISDIR(os.fstat(fd).st_mode):
                 rights &= _FILE_RIGHTS
             rule = struct.pack("=Qi", rights & self._all, fd)
             _call("landlock_add_rule", self._fd, ctypes.c_int(1), rule, ctypes.c_uint(0))
@@ -253,7 +258,7 @@ class Landlock:
         os.close(self._fd)
 
 
-# -- seccomp ------------------------------------------------------------------------------------------------------
+# -- seccomp ----------------------------------------------------------------------------------------
 
 # Numbers on x86_64 and aarch64, "-" where the call does not exist.
 _TABLE = """
@@ -305,9 +310,9 @@ _STARTING = {"fork", "vfork", "execve", "execveat"}
 _SIGNALLING = {"kill", "tkill", "tgkill"}
 # Landlock knows nothing of these, or older versions do not: they go where no folder is the program's own.
 _CHANGING = {
-    "chmod", "fchmod", "fchmodat", "fchmodat2", "utime", "utimes", "utimensat", "futimesat", "truncate", "creat",
-    "mkdir", "mkdirat", "rmdir", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat",
-    "unlink", "unlinkat",
+    "chmod", "fchmod", "fchmodat", "fchmodat2", "utime", "utimes", "utimensat", "futimesat", "truncate",
+    "creat", "mkdir", "mkdirat", "rmdir", "rename", "renameat", "renameat2", "link", "linkat", "symlink",
+    "symlinkat", "unlink", "unlinkat",
 }  # fmt: skip
 
 _KILL, _ALLOW, _ERRNO = 0x80000000, 0x7FFF0000, 0x50000
@@ -325,7 +330,7 @@ def _return(action: int) -> _Code:
 
 @dataclass(frozen=True)
 class _Rule:
-    """Compares the low 32 bits of an argument, under a mask, with some values: equal to one gives ``found``."""
+    """Compares the low 32 bits of an argument, under a mask, with values; one being equal gives ``found``."""
 
     argument: int
     values: tuple[int, ...]
@@ -346,14 +351,13 @@ def _rules(*, processes: bool) -> dict[str, _Rule]:
     process = _Rule(0, (0,), mask=_CLONE_PARENT | _CLONE_PTRACE | _NAMESPACES)
     return {
         "clone": process if processes else thread,
-        # Its own name, dumpable flag, no_new_privs, name of a mapping; bounding set is only read.
+        # Set and get the name, get three flags, name a mapping.
         "prctl": _Rule(0, (15, 16, 3, 39, 23, 0x53564D41)),
         # Terminal questions (answered by ENOTTY), close-on-exec, non-blocking, bytes waiting.
         "ioctl": _Rule(1, (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)),
         # All but owners and signals of files, leases, notifications and bigger pipes.
         "fcntl": _Rule(1, (8, 10, 15, 1024, 1026, 1031), found=_EPERM, other=_ALLOW),
         "prlimit64": _Rule(0, (0,)),
-        # AF_UNIX is checked by the second rule: see _socketpair.
     }
 
 
@@ -364,7 +368,7 @@ def _socketpair() -> _Code:
 
 
 def _tree(leaves: list[tuple[int, _Code]]) -> _Code:
-    """Return a binary search over ``(first number, code)``, sorted; each leaf holds up to the next one's number.
+    """Return a binary search over sorted ``(first number, code)``; a leaf holds up to the next one's number.
 
     A balanced tree, because the kernel walks the filter once for every number when it is installed.
     """
@@ -391,8 +395,8 @@ def _leaves(special: Mapping[int, _Code], allowed: Iterable[int]) -> list[tuple[
 def system_call_filter(*, processes: bool, changes: bool, signals: bool) -> bytes:
     """Return a seccomp program that allows what a Python program needs and nothing else.
 
-    A call that is not on the list answers ENOSYS, as an old kernel would; one with a refused argument EPERM; a call
-    of another architecture kills.
+    A call that is not on the list answers ENOSYS, as an old kernel would; one with a refused argument EPERM;
+    a call of another architecture kills.
 
     Args:
         processes: Whether fork and exec are allowed; threads are in any case.

@@ -16,14 +16,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from sandboxes import wire
-from sandboxes.sandbox import Broker, Json, Limit, Limits, Outcome, SandboxFaultError, SandboxUnavailableError
+from sandboxes.sandbox import Limits, Outcome, SandboxFaultError, SandboxUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from types import TracebackType
+
+    from sandboxes.sandbox import Broker, Json, Limit
 
 _BOOT = """
 import sys, types
@@ -42,19 +46,20 @@ _DEFAULT = Limits()
 
 
 class ProcessSandbox:
-    """Runs programs on this Linux machine, in forks of a jailed interpreter; needs no privilege and no other program.
+    """Runs programs on this Linux machine, in forks of a jailed interpreter, without privileges or an engine.
 
-    Programs see the same Python and its standard library, a small writable folder, and nothing else of the machine.
-    The hash seed and the state of ``random`` are the same in every run, on purpose: the same program gives the same
-    result. Safe to use from many threads; at most ``slots`` calls of :meth:`run` and :meth:`check` are under way at
-    a time, so that programs on a busy machine do not time out because of each other.
+    Programs see the same Python and its standard library, a small writable folder, and nothing else of the
+    machine. The hash seed and the state of ``random`` are the same in every run, on purpose: the same
+    program gives the same result. Safe to use from many threads; at most ``slots`` calls of :meth:`run` and
+    :meth:`check` are under way at a time, so that programs on a busy machine do not time out because of each
+    other.
 
     Args:
         level: ``L2`` or ``L1`` to insist on a level of isolation; by default the best that can be had.
-        accept_no_isolation: Whether to go on, with resource limits only, where not even ``L1`` can be had. Every
-            program can then read the user's files and use the network.
-        slots: How many programs are executed at the same time, twice the number of processors by default. Sessions
-            wait for models most of the time and do not count.
+        accept_no_isolation: Whether to go on, with resource limits only, where not even ``L1`` can be had.
+            Every program can then read the user's files and use the network.
+        slots: How many programs are executed at the same time, twice the number of processors by default.
+            Sessions wait for models most of the time and do not count.
 
     Raises:
         SandboxUnavailableError: The level cannot be had here.
@@ -81,7 +86,7 @@ class ProcessSandbox:
         """Isolation in force: ``L2``, ``L1`` or ``L0``."""
         return self._server.level
 
-    def __enter__(self) -> ProcessSandbox:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -127,10 +132,11 @@ class ProcessSandbox:
     ) -> Outcome:
         """Judge ``code`` by ``tests``, each a piece of Python that raises on failure.
 
-        With ``entry`` the tests run in a process of their own and the candidate in another one that never sees them:
-        its function is called by value, with arguments and results of builtin types (instances of their subclasses
-        arrive as the builtin). An exception of the candidate arrives as the builtin exception it is, or is derived
-        from. Without ``entry`` the tests share the candidate's process and names, and a candidate can cheat.
+        With ``entry`` the tests run in a process of their own and the candidate in another one that never
+        sees them: its function is called by value, with arguments and results of builtin types (instances of
+        their subclasses arrive as the builtin). An exception of the candidate arrives as the builtin
+        exception it is, or is derived from. Without ``entry`` the tests share the candidate's process and
+        names, and a candidate can cheat.
 
         Raises:
             SandboxFaultError: The sandbox failed, not the program.
@@ -161,10 +167,10 @@ class ProcessSandbox:
         kit: str,
         limits: Limits = _DEFAULT,
     ) -> Outcome:
-        """Run an agent program: ``forward(task, kit)``, with ``broker`` called in this thread for each request.
+        """Run an agent program, ``forward(task, kit)``, and call ``broker`` in this thread for each request.
 
-        A request that is not one JSON object is answered with ``{"error": ...}``; one longer than 1 MiB ends the
-        session. Time spent in the broker does not count against ``wall_s``, only against ``cap_s``.
+        A request that is not one JSON object is answered with ``{"error": ...}``; one longer than 1 MiB ends
+        the session. Time spent in the broker does not count against ``wall_s``, only against ``cap_s``.
 
         Raises:
             SandboxFaultError: The sandbox failed, not the program.
@@ -178,7 +184,7 @@ class ProcessSandbox:
             clock = _Clock(limits)
             return agent.outcome(clock, agent.result(clock, _Desk(ours, broker, clock)))
 
-    # -- the fork server ------------------------------------------------------------------------------------------
+    # -- the fork server ----------------------------------------------------------------------------
 
     def _start(self) -> _Server:
         if sys.platform != "linux":
@@ -192,8 +198,8 @@ class ProcessSandbox:
             except SandboxUnavailableError as error:
                 reasons.append(f"{level}: {error}")
         raise SandboxUnavailableError(
-            f"no isolation can be had here ({'; '.join(reasons)}); allow unprivileged user namespaces, use a kernel "
-            "with Landlock (6.2 or newer), or accept programs that can reach everything you can: "
+            f"no isolation can be had here ({'; '.join(reasons)}); allow unprivileged user namespaces, use a "
+            "kernel with Landlock (6.2 or newer), or accept programs that can reach everything you can: "
             "ProcessSandbox(accept_no_isolation=True)"
         )
 
@@ -203,7 +209,10 @@ class ProcessSandbox:
                 raise SandboxFaultError("the sandbox is closed")
             if self._server.broken:
                 self._server.stop()
-                self._server = self._start()
+                try:
+                    self._server = _Server(self._server.level)  # never a lower level than at first
+                except SandboxUnavailableError as error:
+                    raise SandboxFaultError(f"the fork server does not start again: {error}") from None
             return self._server
 
     def _program(
@@ -252,31 +261,32 @@ class _Server:
                     pass_fds=(theirs.fileno(),),
                     start_new_session=True,
                 )  # fmt: skip
-            self._control.settimeout(_PATIENCE_S)
-            try:
-                hello = json.loads(self._control.recv(1 << 16) or b"{}")
-            except TimeoutError:
-                hello = {}
-            if "level" not in hello:
-                self.stop()
-                last = os.pread(errors, 1 << 16, 0).decode(errors="replace").strip().splitlines()
-                raise SandboxUnavailableError(
-                    hello.get("error") or (last or ["the fork server did not start"])[-1]
-                )
+            self._greet(errors)
         finally:
             os.close(errors)
         self._try_out()
+
+    def _greet(self, errors: int) -> None:
+        self._control.settimeout(_PATIENCE_S)
+        try:
+            hello = json.loads(self._control.recv(1 << 16) or b"{}")
+        except TimeoutError:
+            hello = {}
+        if "level" not in hello:
+            self.stop()
+            last = os.pread(errors, 1 << 16, 0).decode(errors="replace").strip().splitlines()
+            raise SandboxUnavailableError(hello.get("error") or (last or ["it does not start"])[-1])
 
     def _try_out(self) -> None:
         try:
             with _Program(self, "run", Limits(), "", None, None) as program:
                 program.send({"code": "def f(x): return x + 1", "entry": "f", "args": [1]})
                 result = program.result(_Clock(Limits()))
-            if result != {"value": 2}:
-                raise SandboxFaultError(str(result))
         except SandboxFaultError as error:
+            result = {"error": str(error)}
+        if result != {"value": 2}:
             self.stop()
-            raise SandboxUnavailableError(str(error)) from None
+            raise SandboxUnavailableError(str(result.get("error", "a program does not run in it")))
 
     def fork(self, role: str, limits: Limits, fds: list[int]) -> None:
         """Have a program forked; raises :class:`SandboxFaultError` when the server is gone."""
@@ -310,9 +320,9 @@ class _Clock:
     over: Limit | None = None
     """The limit that time ran into."""
 
-    def start(self) -> None:
-        """Note that the program has started."""
-        self.started = self.started or time.monotonic()
+    def start(self, when: float | None) -> None:
+        """Note when the program started, on this machine's monotonic clock."""
+        self.started = self.started or when
 
     def left(self) -> float:
         """Return the seconds until the next limit; negative, and noted in ``over``, when one is reached."""
@@ -359,7 +369,7 @@ class _Desk:
 
     def _answer(self, body: bytes) -> bytes:
         try:
-            request = wire.unpack(body)
+            request = wire.unpack(body, finite=True)
         except wire.WireError as error:
             return wire.pack({"error": str(error)})
         if not isinstance(request, dict):
@@ -386,6 +396,7 @@ class _Program:
         self._server = server
         self._limits = limits
         self.level = server.level
+        self.started: float | None = None
         self._last: dict[str, Any] | None = None
         self._wire: socket.socket | None = None
         with contextlib.ExitStack() as mine, contextlib.ExitStack() as theirs:
@@ -405,7 +416,7 @@ class _Program:
             server.fork(role, limits, fds + ([peer.fileno()] if peer else []))
             self._owned = mine.pop_all()
 
-    def __enter__(self) -> _Program:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -428,7 +439,7 @@ class _Program:
             channel.sendall(wire.pack(request, _REQUEST_CAP))
 
     def frames(self, clock: _Clock, desk: _Desk | None = None) -> Iterator[bytes]:
-        """Yield what the process sends until it ends or its time is over, and answer its requests meanwhile."""
+        """Yield what the process sends until it ends or its time is over; answer its requests meanwhile."""
         assert self._wire is not None
         buffer = wire.Buffer()
         poll = select.poll()
@@ -437,9 +448,9 @@ class _Program:
         while (left := clock.left()) > 0:
             ready = {fd for fd, _ in poll.poll(left * 1000 + 1)}
             if self._report.fileno() in ready:
-                clock.start()
                 if self._hear():
                     poll.unregister(self._report)  # what it sent before its end is still to be read
+                clock.start(self.started)
             if self._wire.fileno() in ready:
                 data = _receive(self._wire)
                 buffer.feed(data)
@@ -478,10 +489,9 @@ class _Program:
         told = json.loads(message)
         if "fault" in told:
             raise SandboxFaultError(told["fault"])
-        if "status" not in told:
-            return False
-        self._last = told
-        return True
+        self.started = told.get("started", self.started)
+        self._last = told if "status" in told else None
+        return self._last is not None
 
     def end(self) -> dict[str, Any]:
         """Kill the process, if it still is, and return how it ended."""
@@ -497,6 +507,7 @@ class _Program:
     def outcome(self, clock: _Clock, result: dict[str, Any]) -> Outcome:
         """Sum up an execution that sent ``result``; an empty one says that it sent none."""
         end = self.end()
+        clock.start(self.started)
         killed_by, error = self.fate(clock, result)
         return Outcome(
             value=None if error else result.get("value"),
@@ -515,12 +526,12 @@ class _Program:
         limits = self._limits
         if clock.over:
             return clock.over, f"stopped: more than {getattr(limits, clock.over + '_s'):g} s ({clock.over})"
-        if "value" in result or "done" in result:
-            return None, None
         flooded = os.fstat(self._output).st_size >= limits.file_mb << 20
         if "error" in result:
             limit: Limit | None = "memory" if result.get("memory") is True else "output" if flooded else None
             return limit, _safe(str(result["error"]))[:_ERROR]
+        if "value" in result or "done" in result:
+            return None, None
         status = end["status"]
         if status >= 0:
             return None, f"the program ended its process (exit status {status}) before it was done"
@@ -540,7 +551,7 @@ class _Program:
 
 
 def _judged(judge: _Program, candidate: _Program, count: int, limits: Limits) -> Outcome:
-    """Collect a judge's verdicts, one a test, and sum up; without a judge of its own, the candidate is its judge."""
+    """Collect a judge's verdicts, one a test, and sum up; the candidate may be its own judge."""
     clock = _Clock(limits)
     failures: list[str] = []
     result: dict[str, Any] = {}
@@ -556,8 +567,11 @@ def _judged(judge: _Program, candidate: _Program, count: int, limits: Limits) ->
         result = {"error": f"the judge sent {error}"}
     complete = "done" in result and len(failures) == count
     judge_end, end = judge.end(), candidate.end()
-    blamed = candidate if "gone" in result or end["status"] != 0 else judge
-    killed_by, error_text = blamed.fate(clock, {} if "gone" in result else result)
+    clock.start(judge.started)
+    if result.get("gone"):
+        killed_by, error_text = candidate.fate(clock, {})
+    else:
+        killed_by, error_text = judge.fate(clock, result)
     if not complete and error_text is None:
         error_text = "the tests ended before the last one"
     failures = failures[:count]
@@ -595,5 +609,5 @@ _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) i
 
 
 def _safe(text: str) -> str:
-    """Return text that can be printed and stored: no lone surrogates, no control characters but tab and new line."""
+    """Return text that can be printed and stored: no lone surrogates, no controls but tab and new line."""
     return text.replace("\r\n", "\n").encode("utf-8", "backslashreplace").decode().translate(_CONTROLS)

@@ -9,15 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """Exactly what crosses the border: JSON values, nothing else."""
 
 Limit = Literal["wall", "cpu", "memory", "output", "cap", "signal"]
-"""Which limit ended a program: wall clock, CPU seconds, memory, output size, the absolute cap, or a signal."""
+"""Which limit ended a program: wall clock, CPU seconds, memory, output size, absolute cap, or a signal."""
 
 Broker = Callable[[dict[str, Json]], dict[str, Json]]
-"""Answers one request of a program in a session. Runs on the host, in the calling thread; a broker that raises
-ends the session, and the exception reaches the caller of :meth:`Sandbox.session` (an outage is never an outcome)."""
+"""Answers one request of a program in a session. Runs on the host, in the calling thread; a broker that
+raises ends the session, and the exception reaches the caller of :meth:`Sandbox.session` (an outage is never
+an outcome)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Limits:
     memory_mb: int = 512
     """MiB of address space beyond what the interpreter itself needs."""
     processes: int = 0
-    """Child processes allowed (threads count); 0 forbids fork and exec."""
+    """Child processes allowed (threads count); 0 forbids fork and exec, but not up to 64 threads."""
     file_mb: int = 16
     """MiB the scratch folder may hold, and the largest file."""
     output_kb: int = 64
@@ -45,15 +46,15 @@ class Outcome:
     """What happened to one execution. A program's own failure is a value here, never an exception."""
 
     value: Json = None
-    """What the program returned (``run``: the value of the entry call; ``check``: None; ``session``: the answer)."""
+    """What the entry function (``run``) or ``forward`` (``session``) returned; None for ``check``."""
     error: str | None = None
-    """None when the program ended normally; else the program's traceback or one line that says what stopped it."""
+    """None when the program ended normally; else its traceback, or one line that says what stopped it."""
     stdout: str = ""
     """Standard output and error, safe to print, cut at ``output_kb``."""
     killed_by: Limit | None = None
     """The limit that ended it, if one did."""
     passed: tuple[bool, ...] = ()
-    """``check`` only: one flag a test, in order; all False when the program did not get that far."""
+    """``check`` only: one flag a test, in order; False also for those that were not reached."""
     failures: tuple[str, ...] = ()
     """``check`` only: one message a test, empty for a passed one."""
     cpu_s: float = 0.0
@@ -63,7 +64,7 @@ class Outcome:
     peak_mb: float = 0.0
     """Peak resident memory in MiB."""
     level: str = ""
-    """Isolation in force: ``L2`` (namespaces + Landlock + seccomp), ``L1`` (no user namespaces), ``L0`` (none)."""
+    """Isolation in force: ``L2`` (namespaces, Landlock, seccomp), ``L1`` (no namespaces), ``L0`` (none)."""
 
     @property
     def ok(self) -> bool:
@@ -95,7 +96,7 @@ class Sandbox(Protocol):
         stdin: str = "",
         limits: Limits = ...,
     ) -> Outcome:
-        """Execute ``code`` as a module; with ``entry``, call that function with ``args`` and return its value."""
+        """Execute ``code``; with ``entry``, call that function with ``args`` and return its value."""
 
     def check(
         self,
@@ -108,8 +109,9 @@ class Sandbox(Protocol):
     ) -> Outcome:
         """Judge ``code`` by ``tests``, each a piece of Python that raises on failure.
 
-        The candidate and the tests live in separate processes wherever ``entry`` is given: the tests see a proxy
-        under that name, arguments and results cross as JSON-like data. ``setup`` is run by the judge first.
+        The candidate and the tests live in separate processes wherever ``entry`` is given: the tests see a
+        proxy under that name, arguments and results cross as JSON-like data. ``setup`` is run by the judge
+        first.
         """
 
     def session(
@@ -117,8 +119,8 @@ class Sandbox(Protocol):
     ) -> Outcome:
         """Run an agent program: ``forward(task, kit)`` of ``program``, with a broker to talk to.
 
-        ``kit`` is the source of a module with ``build(task: dict, call) -> (task, kit)``, where ``call(request)``
-        sends one JSON object to the broker and returns its answer.
+        ``kit`` is the source of a module with ``build(task: dict, call) -> (task, kit)``, where
+        ``call(request)`` sends one JSON object to the broker and returns its answer.
         """
 
     def close(self) -> None:

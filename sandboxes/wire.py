@@ -1,4 +1,6 @@
-"""Frames: how values travel between processes. One frame is a little-endian u32 length and that many bytes of JSON.
+"""Frames: how values travel between processes.
+
+One frame is a little-endian u32 length and that many bytes of JSON.
 
 Used on both sides of the border, so standard library only. What arrives is never trusted: lengths are capped,
 and a frame that is not strict JSON raises :class:`WireError`.
@@ -34,10 +36,23 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-def unpack(body: bytes) -> Any:  # noqa: ANN401
-    """Return the JSON value of a frame's bytes; raises :class:`WireError`, whatever the bytes are."""
+def _refuse(constant: str) -> None:
+    raise WireError(f"{constant}, which is not JSON")
+
+
+def unpack(body: bytes, *, finite: bool = False) -> Any:
+    """Return the JSON value of a frame's bytes.
+
+    Args:
+        body: The bytes, whatever they are.
+        finite: Whether to refuse NaN and the infinities, which Python reads and writes but JSON has not.
+
+    Raises:
+        WireError: They are not one JSON value, or an object has a key twice.
+
+    """
     try:
-        return json.loads(body, object_pairs_hook=_unique)
+        return json.loads(body, object_pairs_hook=_unique, parse_constant=_refuse if finite else None)
     except WireError:
         raise
     except (ValueError, RecursionError) as error:
@@ -62,7 +77,7 @@ def _read(fd: int, size: int) -> bytes:
     return b"".join(parts)
 
 
-def receive(fd: int, cap: int = CAP) -> Any:  # noqa: ANN401
+def receive(fd: int, cap: int = CAP) -> Any:
     """Read one frame from a blocking descriptor; never takes a byte of the next one.
 
     Raises:
@@ -88,7 +103,7 @@ class Buffer:
         self._data += data
 
     def take(self) -> bytes | None:
-        """Return the body of the next whole frame, None while it is not complete; raises :class:`WireError`."""
+        """Return the body of the next whole frame, None while it is incomplete; raises :class:`WireError`."""
         if len(self._data) < 4:
             return None
         (size,) = struct.unpack_from("<I", self._data)
