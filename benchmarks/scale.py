@@ -41,9 +41,18 @@ def main() -> None:
         programs = [archive.add_program(load_agent(name)) for name in SEEDS]
         model = "scripted:tests.meta_agent.rehearsal:slow_agent"
         sandbox = ProcessSandbox()
-        with open_gateway(cache=Cache(Path(folder) / "llm.db"), ledger=archive.add_call, run="bench") as gateway:
-            evaluator = Evaluator(archive=archive, domain=domain, gateway=gateway, sandbox=sandbox, model=model,
-                                  workers=options.workers, allowance=Allowance(calls=40, tokens=10**6))
+        with open_gateway(
+            cache=Cache(Path(folder) / "llm.db"), ledger=archive.add_call, run="bench"
+        ) as gateway:
+            evaluator = Evaluator(
+                archive=archive,
+                domain=domain,
+                gateway=gateway,
+                sandbox=sandbox,
+                model=model,
+                workers=options.workers,
+                allowance=Allowance(calls=40, tokens=10**6),
+            )
             started = time.perf_counter()
             evaluations = evaluator.evaluate("bench", programs, domain.tasks("search"), "search")
             wall = time.perf_counter() - started
@@ -52,10 +61,20 @@ def main() -> None:
         rollouts = [rollout for evaluation in evaluations for rollout in archive.rollouts(evaluation.id)]
         paid = sum(not call.cached for call in archive.calls("bench"))
     chains = [LATENCY_S * rollout.calls for rollout in rollouts]
-    critical = max(max(chains), LATENCY_S * paid / options.workers)
+    critical = max(*chains, LATENCY_S * paid / options.workers)
     assert not [rollout.failure for rollout in rollouts if rollout.failure]
-    print(json.dumps({"rollouts": len(rollouts), "calls": sum(r.calls for r in rollouts), "paid_calls": paid,
-                      "wall_s": round(wall, 2), "critical_path_s": round(critical, 2), "ratio": round(wall / critical, 3)}))
+    print(
+        json.dumps(
+            {
+                "rollouts": len(rollouts),
+                "calls": sum(r.calls for r in rollouts),
+                "paid_calls": paid,
+                "wall_s": round(wall, 2),
+                "critical_path_s": round(critical, 2),
+                "ratio": round(wall / critical, 3),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -8,13 +8,15 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from domains import Domain, Task
 from meta_agent.errors import RequestError
 from meta_agent.llm.llm import Completion, Message, Request
 from meta_agent.selectors import Behaviour, majority, most_passed
 from sandboxes import Json, Limits, Sandbox
+
+if TYPE_CHECKING:
+    from domains import Domain, Task
 
 RUN_LIMITS = Limits(wall_s=6.0, cpu_s=5.0)
 STOP = ("\n```\n",)
@@ -58,8 +60,14 @@ class Broker:
 
     def __call__(self, request: dict[str, Json]) -> dict[str, Json]:
         """Answer one request; a bad one gets ``{"error": reason}``."""
-        operations = {"llm": self._llm, "run": self._run, "vote": self._vote, "select": self._select,
-                      "remaining": self._remaining, "log": self._log}
+        operations = {
+            "llm": self._llm,
+            "run": self._run,
+            "vote": self._vote,
+            "select": self._select,
+            "remaining": self._remaining,
+            "log": self._log,
+        }
         op = request.get("op")
         if not isinstance(op, str) or op not in operations:
             return {"error": f"unknown operation: expected one of {', '.join(operations)}"}
@@ -83,21 +91,40 @@ class Broker:
         prompt, system = _text(request, "prompt"), _text(request, "system")
         temperature = _number(request, "temperature", 0.0, 0.0, 2.0)
         messages = (*([Message("system", system)] if system else []), Message("user", prompt))
-        drafted = Request(model=self.model, messages=messages, temperature=temperature, stop=STOP,
-                          max_tokens=_integer(request, "max_tokens", 512, 1, 2048))
+        drafted = Request(
+            model=self.model,
+            messages=messages,
+            temperature=temperature,
+            stop=STOP,
+            max_tokens=_integer(request, "max_tokens", 512, 1, 2048),
+        )
         key = drafted.key()
         sample = 0 if temperature == 0 else self.seed * 1000 + self._drawn[key]
         self._drawn[key] += 1
         self.calls += 1
-        completion = self.gateway.complete(Request(
-            model=drafted.model, messages=messages, temperature=temperature, stop=STOP,
-            max_tokens=drafted.max_tokens, sample=sample))
+        completion = self.gateway.complete(
+            Request(
+                model=drafted.model,
+                messages=messages,
+                temperature=temperature,
+                stop=STOP,
+                max_tokens=drafted.max_tokens,
+                sample=sample,
+            )
+        )
         self.prompt_tokens += completion.prompt_tokens
         self.completion_tokens += completion.completion_tokens
         known = self.cost_usd is not None and completion.cost_usd is not None
         self.cost_usd = (self.cost_usd or 0.0) + (completion.cost_usd or 0.0) if known else None
-        self._record("llm", prompt=prompt, system=system, temperature=temperature, sample=sample, reply=completion.text,
-                     finish=completion.finish)
+        self._record(
+            "llm",
+            prompt=prompt,
+            system=system,
+            temperature=temperature,
+            sample=sample,
+            reply=completion.text,
+            finish=completion.finish,
+        )
         return completion.text
 
     def _run(self, request: dict[str, Json]) -> dict[str, Json]:
@@ -106,7 +133,11 @@ class Broker:
         self.cpu_s += outcome.cpu_s
         share = sum(outcome.passed) / len(tests) if tests else float(outcome.ok)
         passed = share == 1.0 and outcome.killed_by is None and (outcome.ok or bool(tests))
-        feedback = "" if passed else _feedback(outcome.error, outcome.killed_by, tests, outcome.passed, outcome.failures)
+        feedback = (
+            ""
+            if passed
+            else _feedback(outcome.error, outcome.killed_by, tests, outcome.passed, outcome.failures)
+        )
         self._record("run", code=code, tests=list(tests), score=share, feedback=feedback)
         return {"passed": passed, "score": share, "feedback": feedback, "output": outcome.stdout[-2000:]}
 
@@ -136,9 +167,11 @@ class Broker:
         return [seen[code] for code in candidates]
 
     def _remaining(self, _: dict[str, Json]) -> dict[str, Json]:
-        left = {"calls": self.max_calls - self.calls,
-                "tokens": max(0, self.max_tokens - self.prompt_tokens - self.completion_tokens),
-                "seconds": round(max(0.0, self.deadline_s - (time.monotonic() - self._started)), 1)}
+        left = {
+            "calls": self.max_calls - self.calls,
+            "tokens": max(0, self.max_tokens - self.prompt_tokens - self.completion_tokens),
+            "seconds": round(max(0.0, self.deadline_s - (time.monotonic() - self._started)), 1),
+        }
         return {"remaining": dict(left)}
 
     def _log(self, request: dict[str, Json]) -> dict[str, Json]:
@@ -147,19 +180,33 @@ class Broker:
         return {}
 
     def _record(self, op: str, **fields: object) -> None:
-        self.trace.append({"op": op, **{key: value[:MAX_TRACE_TEXT] if isinstance(value, str) else value
-                                        for key, value in fields.items()}})
+        self.trace.append(
+            {
+                "op": op,
+                **{
+                    key: value[:MAX_TRACE_TEXT] if isinstance(value, str) else value
+                    for key, value in fields.items()
+                },
+            }
+        )
 
 
 class _BadFieldError(ValueError):
     """A request that the program got wrong, or may not make any more."""
 
 
-def _feedback(error: str | None, killed_by: str | None, tests: list[str], passed: tuple[bool, ...],
-              failures: tuple[str, ...]) -> str:
+def _feedback(
+    error: str | None,
+    killed_by: str | None,
+    tests: list[str],
+    passed: tuple[bool, ...],
+    failures: tuple[str, ...],
+) -> str:
     if killed_by:
         return f"the program was stopped: {killed_by} limit"
-    failed = [f"{test}\n  -> {why}" for test, good, why in zip(tests, passed, failures, strict=False) if not good]
+    failed = [
+        f"{test}\n  -> {why}" for test, good, why in zip(tests, passed, failures, strict=False) if not good
+    ]
     return "\n".join(failed[:3]) if failed else (error or "")[-1500:]
 
 

@@ -7,8 +7,14 @@ import sys
 
 KIT_METHODS = ("llm", "run", "vote", "select", "extract", "remaining", "log")
 TASK_FIELDS = ("id", "prompt", "kind", "entry_point", "visible_tests", "metadata")
-_KEYWORDS = {"llm": {"prompt", "system", "temperature", "n", "max_tokens"}, "run": {"code", "tests"},
-             "vote": {"answers"}, "select": {"candidates", "tests"}, "extract": {"text"}, "log": set[str]()}
+_KEYWORDS = {
+    "llm": {"prompt", "system", "temperature", "n", "max_tokens"},
+    "run": {"code", "tests"},
+    "vote": {"answers"},
+    "select": {"candidates", "tests"},
+    "extract": {"text"},
+    "log": set[str](),
+}
 MAX_SOURCE = 20_000
 
 
@@ -20,15 +26,19 @@ def check(source: str) -> str:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError) as error:
         line = getattr(error, "lineno", None)
-        return f"syntax error{f' in line {line}' if line else ''}: {getattr(error, 'msg', None) or 'the source cannot be parsed'}"
+        where = f" in line {line}" if line else ""
+        return f"syntax error{where}: {getattr(error, 'msg', None) or 'the source cannot be parsed'}"
     return "\n".join(dict.fromkeys([*_contract(tree), *_imports(tree), *_names(tree)]))
 
 
 def fingerprint(source: str) -> str:
-    """Return the program without comments, docstrings and layout: equal for programs that do the same in the same words."""
+    """Return the program without comments, docstrings and layout: the same words, the same fingerprint."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node, clean=False) is not None:
+        if (
+            isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
+            and ast.get_docstring(node, clean=False) is not None
+        ):
             node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(tree)
 
@@ -53,8 +63,11 @@ def _contract(tree: ast.Module) -> list[str]:
 def _imports(tree: ast.Module) -> list[str]:
     wanted = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
     wanted += [node.module or "." for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    return [f"cannot import {name!r}: only the standard library is there" for name in wanted
-            if name.split(".")[0] not in sys.stdlib_module_names]
+    return [
+        f"cannot import {name!r}: only the standard library is there"
+        for name in wanted
+        if name.split(".")[0] not in sys.stdlib_module_names
+    ]
 
 
 def _names(tree: ast.Module) -> list[str]:
@@ -65,9 +78,17 @@ def _names(tree: ast.Module) -> list[str]:
                 problems.append(f"kit has no {node.attr!r}: it has {', '.join(KIT_METHODS)}")
             if node.value.id == "task" and node.attr not in TASK_FIELDS:
                 problems.append(f"task has no {node.attr!r}: it has {', '.join(TASK_FIELDS)}")
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name) \
-                and node.func.value.id == "kit" and node.func.attr in _KEYWORDS:
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+            and node.func.value.id == "kit"
+            and node.func.attr in _KEYWORDS
+        ):
             known = _KEYWORDS[node.func.attr]
-            problems += [f"kit.{node.func.attr} has no argument {word.arg!r}: it takes {', '.join(sorted(known)) or 'values'}"
-                         for word in node.keywords if word.arg and word.arg not in known]
+            problems += [
+                f"kit.{node.func.attr} has no argument {word.arg!r}: it takes {', '.join(sorted(known)) or 'values'}"
+                for word in node.keywords
+                if word.arg and word.arg not in known
+            ]
     return problems

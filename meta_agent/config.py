@@ -6,14 +6,16 @@ The final configuration is stored with the run, so any run can be repeated from 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from meta_agent.agents import SEEDS
 from meta_agent.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 
 class SearchConfig(BaseModel):
@@ -55,15 +57,30 @@ class SearchConfig(BaseModel):
 
 PRESETS: dict[str, dict[str, Any]] = {
     # laptop: a first result without a key in a quarter of an hour; smoke: minutes; adas: the paper's generations
-    "laptop": {"search_tasks": 10, "selection_tasks": 16, "test_tasks": 40, "generations": 4, "budget": "15m"},
-    "smoke": {"search_tasks": 3, "selection_tasks": 2, "test_tasks": 3, "generations": 1, "width": 2, "finalists": 1,
-              "agents": ("direct", "self_consistency"), "calls_per_task": 6},
+    "laptop": {
+        "search_tasks": 10,
+        "selection_tasks": 16,
+        "test_tasks": 40,
+        "generations": 4,
+        "budget": "15m",
+    },
+    "smoke": {
+        "search_tasks": 3,
+        "selection_tasks": 2,
+        "test_tasks": 3,
+        "generations": 1,
+        "width": 2,
+        "finalists": 1,
+        "agents": ("direct", "self_consistency"),
+        "calls_per_task": 6,
+    },
     "adas": {"search_tasks": 64, "selection_tasks": 64, "generations": 30, "width": 1},
 }
 
 
-def load_config(preset: str = "laptop", file: Path | None = None, pairs: Sequence[str] = (),
-                **given: object) -> SearchConfig:
+def load_config(
+    preset: str = "laptop", file: Path | None = None, pairs: Sequence[str] = (), **given: object
+) -> SearchConfig:
     """Return the merged configuration.
 
     Args:
@@ -99,7 +116,9 @@ def validate(fields: Mapping[str, object]) -> SearchConfig:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            raise UserError(f"unknown setting {key!r}: expected one of {', '.join(SearchConfig.model_fields)}") from None
+            raise UserError(
+                f"unknown setting {key!r}: expected one of {', '.join(SearchConfig.model_fields)}"
+            ) from None
         raise UserError(f"setting {key}={first['input']!r}: {first['msg']}") from None
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from archive import Evaluation, Rollout
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from archive import Evaluation, Rollout
 
 MAX_ROWS = 28
 
@@ -44,15 +47,20 @@ class Display:
         self._rows: dict[str, _Row] = {}
         self._lock = threading.Lock()
         self._started = time.monotonic()
-        self._live = Live(get_renderable=self._render, console=console, refresh_per_second=4, transient=False) \
-            if console.is_terminal else None
+        self._live = (
+            Live(get_renderable=self._render, console=console, refresh_per_second=4, transient=False)
+            if console.is_terminal
+            else None
+        )
 
-    def __enter__(self) -> Display:
+    def __enter__(self) -> Self:
         if self._live:
             self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._live:
             self._live.stop()
 
@@ -72,16 +80,24 @@ class Display:
             elif words:
                 row.name = words
         if not self._live and stage in ("ran", "failed", "repair", "propose"):
-            self.console.print(f"[{self._clock()}] candidate {key} {stage}{': ' + last if last else ''}", markup=False,
-                               highlight=False, soft_wrap=True)
+            self.console.print(
+                f"[{self._clock()}] candidate {key} {stage}{': ' + last if last else ''}",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
 
     def rollout(self, evaluation: Evaluation, rollout: Rollout) -> None:
         """Count a finished rollout."""
         name = self.name_of(evaluation.program)
         with self._lock:
-            row = next((r for r in reversed(self._rows.values()) if r.name == name and r.stage == "evaluate"), None)
+            row = next(
+                (r for r in reversed(self._rows.values()) if r.name == name and r.stage == "evaluate"), None
+            )
             if row is None:
-                row = self._rows.setdefault(f"{evaluation.split}/{evaluation.program}", _Row(evaluation.split, name))
+                row = self._rows.setdefault(
+                    f"{evaluation.split}/{evaluation.program}", _Row(evaluation.split, name)
+                )
                 row.stage = "" if len(row.scores) + 1 < evaluation.tasks else "done"
             row.scores.append(rollout.score)
             row.tasks = evaluation.tasks
@@ -89,23 +105,45 @@ class Display:
             complete = len(row.scores) == row.tasks
         if not self._live and complete:
             mean = sum(row.scores) / len(row.scores)
-            self.console.print(f"[{self._clock()}] {evaluation.split}: {name} solves {mean:.0%} of {row.tasks} tasks with "
-                               f"{row.calls / row.tasks:.1f} calls a task ({self.usage()})", markup=False, highlight=False,
-                               soft_wrap=True)
+            self.console.print(
+                f"[{self._clock()}] {evaluation.split}: {name} solves {mean:.0%} of {row.tasks} tasks with "
+                f"{row.calls / row.tasks:.1f} calls a task ({self.usage()})",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
 
     def _render(self) -> RenderableType:
         table = Table(box=None, pad_edge=False, header_style="bold dim", expand=False)
-        for title, justify in (("", "left"), ("agent", "left"), ("solved", "right"), ("tasks", "right"), ("calls/task", "right"),
-                               ("", "left")):
+        for title, justify in (
+            ("", "left"),
+            ("agent", "left"),
+            ("solved", "right"),
+            ("tasks", "right"),
+            ("calls/task", "right"),
+            ("", "left"),
+        ):
             table.add_column(title, justify=justify, no_wrap=True, overflow="ellipsis", max_width=44)  # type: ignore[arg-type]
         with self._lock:
             rows = list(self._rows.values())
             hidden = len(rows) - MAX_ROWS
             for row in rows[-MAX_ROWS:]:
                 n = len(row.scores)
-                style = "red" if row.stage.startswith("failed") else "yellow" if row.stage.startswith("repair") else ""
-                table.add_row(Text(row.label, "dim"), Text(row.name), f"{sum(row.scores) / n:.0%}" if n else "",
-                              f"{n}/{row.tasks}" if n else "", f"{row.calls / n:.1f}" if n else "", Text(row.stage, style))
+                style = (
+                    "red"
+                    if row.stage.startswith("failed")
+                    else "yellow"
+                    if row.stage.startswith("repair")
+                    else ""
+                )
+                table.add_row(
+                    Text(row.label, "dim"),
+                    Text(row.name),
+                    f"{sum(row.scores) / n:.0%}" if n else "",
+                    f"{n}/{row.tasks}" if n else "",
+                    f"{row.calls / n:.1f}" if n else "",
+                    Text(row.stage, style),
+                )
         more = Text(f"... {hidden} earlier rows", "dim") if hidden > 0 else Text()
         return Group(more, table, Text(f"{self._clock()}  {self.usage()}", "dim"))
 

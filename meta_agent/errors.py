@@ -19,7 +19,7 @@ class BudgetError(RuntimeError):
 
 
 class RequestError(ValueError):
-    """This one request can never succeed (its prompt is too long, its grammar does not parse).
+    """A request that can never succeed (its prompt is too long, its grammar does not parse).
 
     Whoever wrote the request must change it: the search hands it to the agent program as an error value.
     """

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from archive import Archive, Evaluation, Program, Rollout, Split
-from domains import Domain, Task
 from meta_agent.agents import kit_source
 from meta_agent.broker import Broker, Gateway
 from sandboxes import Json, Limits, Sandbox, SandboxFaultError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from domains import Domain, Task
 
 SEEDS: dict[Split, int] = {"search": 0, "selection": 1, "test": 2}
 """Sampling seeds are as disjoint as the task sets."""
@@ -55,9 +59,18 @@ class Evaluator:
         observe: called after each stored rollout, from any worker thread.
     """
 
-    def __init__(self, *, archive: Archive, domain: Domain, gateway: Gateway, sandbox: Sandbox, model: str,
-                 workers: int = 8, allowance: Allowance | None = None,
-                 observe: Callable[[Evaluation, Rollout], None] = lambda _evaluation, _rollout: None) -> None:
+    def __init__(
+        self,
+        *,
+        archive: Archive,
+        domain: Domain,
+        gateway: Gateway,
+        sandbox: Sandbox,
+        model: str,
+        workers: int = 8,
+        allowance: Allowance | None = None,
+        observe: Callable[[Evaluation, Rollout], None] = lambda _evaluation, _rollout: None,
+    ) -> None:
         self.archive = archive
         self.domain = domain
         self.gateway = gateway
@@ -81,7 +94,9 @@ class Evaluator:
         if self._stop.is_set():
             raise StoppedError("stopped on request")
 
-    def evaluate(self, run: str, programs: Sequence[Program], tasks: Sequence[Task], split: Split) -> list[Evaluation]:
+    def evaluate(
+        self, run: str, programs: Sequence[Program], tasks: Sequence[Task], split: Split
+    ) -> list[Evaluation]:
         """Return one complete evaluation a program; all pairs of program and task share the workers.
 
         Raises:
@@ -92,7 +107,11 @@ class Evaluator:
         pending: set[Future[None]] = set()
         for program, evaluation in zip(programs, evaluations, strict=True):
             done = {rollout.task for rollout in self.archive.rollouts(evaluation.id)}
-            pending |= {self._pool.submit(self._keep, evaluation, program, task) for task in tasks if task.id not in done}
+            pending |= {
+                self._pool.submit(self._keep, evaluation, program, task)
+                for task in tasks
+                if task.id not in done
+            }
         _drain(pending)
         self.archive.flush()
         return evaluations
@@ -102,9 +121,17 @@ class Evaluator:
         return self._rollout("", program, task, SEEDS[split])
 
     def _open(self, run: str, program: Program, split: Split, tasks: int) -> Evaluation:
-        evaluation = Evaluation(run=run, program=program.id, domain=self.domain.name,
-                                domain_version=self.domain.version, split=split, model=self.model, seed=SEEDS[split],
-                                scorer=self.domain.scorer, tasks=tasks)
+        evaluation = Evaluation(
+            run=run,
+            program=program.id,
+            domain=self.domain.name,
+            domain_version=self.domain.version,
+            split=split,
+            model=self.model,
+            seed=SEEDS[split],
+            scorer=self.domain.scorer,
+            tasks=tasks,
+        )
         self.archive.add_evaluation(evaluation)
         return evaluation
 
@@ -125,21 +152,40 @@ class Evaluator:
 
     def _once(self, evaluation: str, program: Program, task: Task, seed: int) -> Rollout:
         started = time.monotonic()
-        broker = Broker(task=task, domain=self.domain, gateway=self.gateway, sandbox=self.sandbox, model=self.model,
-                        seed=seed, max_calls=self.allowance.calls, max_tokens=self.allowance.tokens,
-                        deadline_s=self.allowance.cap_s)
-        outcome = self.sandbox.session(program.source, task.public(), broker, kit=kit_source(),
-                                       limits=self.allowance.limits())
+        broker = Broker(
+            task=task,
+            domain=self.domain,
+            gateway=self.gateway,
+            sandbox=self.sandbox,
+            model=self.model,
+            seed=seed,
+            max_calls=self.allowance.calls,
+            max_tokens=self.allowance.tokens,
+            deadline_s=self.allowance.cap_s,
+        )
+        outcome = self.sandbox.session(
+            program.source, task.public(), broker, kit=kit_source(), limits=self.allowance.limits()
+        )
         failure, answer = _failure(outcome.error, outcome.killed_by, outcome.value), outcome.value
         value, reason, marking_cpu = 0.0, failure.rsplit("\n", 1)[-1], 0.0
         if not failure:
             score = self.domain.score(task, answer, self.sandbox)
             value, reason, marking_cpu = score.value, score.reason, score.cpu_s
-        return Rollout(evaluation=evaluation, task=task.id, score=value, answer="" if failure else str(answer),
-                       failure=failure, reason=reason, calls=broker.calls, prompt_tokens=broker.prompt_tokens,
-                       completion_tokens=broker.completion_tokens, cost_usd=broker.cost_usd,
-                       seconds=time.monotonic() - started, cpu_seconds=outcome.cpu_s + broker.cpu_s + marking_cpu,
-                       trace=tuple(broker.trace))
+        return Rollout(
+            evaluation=evaluation,
+            task=task.id,
+            score=value,
+            answer="" if failure else str(answer),
+            failure=failure,
+            reason=reason,
+            calls=broker.calls,
+            prompt_tokens=broker.prompt_tokens,
+            completion_tokens=broker.completion_tokens,
+            cost_usd=broker.cost_usd,
+            seconds=time.monotonic() - started,
+            cpu_seconds=outcome.cpu_s + broker.cpu_s + marking_cpu,
+            trace=tuple(broker.trace),
+        )
 
 
 def _failure(error: str | None, killed_by: str | None, value: Json) -> str:

@@ -8,17 +8,20 @@ Published agent searches report the best of many noisy numbers; this one reports
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from archive import Archive, Member, Program, Rollout
+from archive import Archive, Member, Program, Rollout, Split
 from archive.statistics import Interval, Paired, mean_interval, paired
-from domains import Domain
 from meta_agent.agents import load_agent
-from meta_agent.config import SearchConfig
 from meta_agent.errors import BudgetError
-from meta_agent.evaluation import Evaluator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from domains import Domain
+    from meta_agent.config import SearchConfig
+    from meta_agent.evaluation import Evaluator
 
 HAND_FINALISTS = 2
 MAX_SAMPLES = 16
@@ -96,8 +99,11 @@ class Finish:
 
     def contenders(self) -> list[Program]:
         """Return the best discovered programs and the best hand-designed agents by their search-split mean."""
-        ranked = sorted(self.archive.members(self.run), key=lambda m: (-self.mean(m.program, "search"), m.generation, m.slot))
-        found = [m.program for m in ranked if m.generation > 0][:self.config.finalists]
+        ranked = sorted(
+            self.archive.members(self.run),
+            key=lambda m: (-self.mean(m.program, "search"), m.generation, m.slot),
+        )
+        found = [m.program for m in ranked if m.generation > 0][: self.config.finalists]
         hand = [m.program for m in ranked if m.proposer == "hand"][:HAND_FINALISTS]
         return [self.archive.program(identifier) for identifier in [*found, *hand]]
 
@@ -116,32 +122,51 @@ class Finish:
         """Return majority vote over that many samples, a member of the run like any other hand-designed agent."""
         base = load_agent("self_consistency")
         source = re.sub(r"(?m)^SAMPLES = \d+$", f"SAMPLES = {samples}", base.source)
-        program = Program(source=source, name=f"self-consistency-{samples}", thought=base.thought, origin="hand")
+        program = Program(
+            source=source, name=f"self-consistency-{samples}", thought=base.thought, origin="hand"
+        )
         if program.id not in {member.program for member in self.archive.members(self.run)}:
             self.archive.add_program(program)
-            self.archive.add_member(Member(self.run, program.id, generation=0, slot=1000 + samples, proposer="baseline"))
+            self.archive.add_member(
+                Member(self.run, program.id, generation=0, slot=1000 + samples, proposer="baseline")
+            )
         return program
 
     def card(self, cast: dict[str, Program], complete: bool) -> ScoreCard:
         """Compare on the tasks that every program of the cast was measured on."""
-        rollouts = {role: {r.task: r for r in self.rollouts(program.id, "test")} for role, program in cast.items()}
-        shared = [t.id for t in self.domain.tasks("test") if all(t.id in measured for measured in rollouts.values())]
-        lines = tuple(_line(role, program, [rollouts[role][t] for t in shared]) for role, program in cast.items())
+        rollouts = {
+            role: {r.task: r for r in self.rollouts(program.id, "test")} for role, program in cast.items()
+        }
+        shared = [
+            t.id for t in self.domain.tasks("test") if all(t.id in measured for measured in rollouts.values())
+        ]
+        lines = tuple(
+            _line(role, program, [rollouts[role][t] for t in shared]) for role, program in cast.items()
+        )
         scores = {role: [rollouts[role][t].score for t in shared] for role in cast}
         baselines = [role for role in cast if role != "finalist"] if "finalist" in cast and shared else []
         versus = tuple(Versus(role, paired(scores["finalist"], scores[role])) for role in baselines)
         members = self.archive.members(self.run)
         return ScoreCard(
-            run=self.run, domain=self.domain.name, model=self.config.model, lines=lines if shared else (), versus=versus,
+            run=self.run,
+            domain=self.domain.name,
+            model=self.config.model,
+            lines=lines if shared else (),
+            versus=versus,
             verdict=_verdict(versus, len(shared), len(self.domain.tasks("test")), complete),
-            discovered=sum(member.generation > 0 for member in members), failed=len(self.archive.failures(self.run)))
+            discovered=sum(member.generation > 0 for member in members),
+            failed=len(self.archive.failures(self.run)),
+        )
 
-    def rollouts(self, program: str, split: str) -> list[Rollout]:
+    def rollouts(self, program: str, split: Split) -> list[Rollout]:
         """Return a program's rollouts in this run on a split."""
-        return [rollout for evaluation in self.archive.evaluations(run=self.run, program=program, split=split)
-                for rollout in self.archive.rollouts(evaluation.id)]
+        return [
+            rollout
+            for evaluation in self.archive.evaluations(run=self.run, program=program, split=split)
+            for rollout in self.archive.rollouts(evaluation.id)
+        ]
 
-    def mean(self, program: str, split: str) -> float:
+    def mean(self, program: str, split: Split) -> float:
         """Return a program's mean score on a split; -1 when it was not measured there."""
         scores = [rollout.score for rollout in self.rollouts(program, split)]
         return sum(scores) / len(scores) if scores else -1.0
@@ -161,14 +186,24 @@ class Finish:
 
 def _line(role: str, program: Program, rollouts: Sequence[Rollout]) -> Line:
     n = max(1, len(rollouts))
-    return Line(role=role, program=program.id, name=program.name, tasks=len(rollouts),
-                accuracy=mean_interval([r.score for r in rollouts]), calls=sum(r.calls for r in rollouts) / n,
-                tokens=sum(r.prompt_tokens + r.completion_tokens for r in rollouts) / n,
-                seconds=sum(r.seconds for r in rollouts) / n)
+    return Line(
+        role=role,
+        program=program.id,
+        name=program.name,
+        tasks=len(rollouts),
+        accuracy=mean_interval([r.score for r in rollouts]),
+        calls=sum(r.calls for r in rollouts) / n,
+        tokens=sum(r.prompt_tokens + r.completion_tokens for r in rollouts) / n,
+        seconds=sum(r.seconds for r in rollouts) / n,
+    )
 
 
 def _verdict(versus: Sequence[Versus], shared: int, planned: int, complete: bool) -> str:
-    ended = "" if complete else f" The budget ended early: {shared} of {planned} test tasks were measured for all."
+    ended = (
+        ""
+        if complete
+        else f" The budget ended early: {shared} of {planned} test tasks were measured for all."
+    )
     if not shared:
         return "No verdict: no test task was measured for all programs." + ended
     if not versus:
@@ -178,8 +213,13 @@ def _verdict(versus: Sequence[Versus], shared: int, planned: int, complete: bool
     if len(better) == len(versus):
         return "A gain: the finalist beats every baseline on the sealed test." + ended
     if worse:
-        return f"A loss: the finalist is worse than {' and '.join(v.baseline for v in worse)} on the sealed test." + ended
+        return (
+            f"A loss: the finalist is worse than {' and '.join(v.baseline for v in worse)} on the sealed test."
+            + ended
+        )
     if better:
-        return (f"A partial gain: the finalist beats {' and '.join(v.baseline for v in better)}, and cannot be told from "
-                f"{' and '.join(v.baseline for v in versus if v not in better)}.") + ended
+        return (
+            f"A partial gain: the finalist beats {' and '.join(v.baseline for v in better)}, and cannot be told from "
+            f"{' and '.join(v.baseline for v in versus if v not in better)}."
+        ) + ended
     return f"A null result: on {shared} tasks the finalist cannot be told from the baselines." + ended

@@ -2,29 +2,50 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from typing import TYPE_CHECKING
+
 from rich.table import Table
 from rich.text import Text
 
-from meta_agent.finish import ScoreCard
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from meta_agent.finish import ScoreCard
 
 
 def show(card: ScoreCard, console: Console) -> None:
-    """Print who was tested, how they compare, and what it means."""
-    console.print()
-    table = Table(title=f"Sealed test on {card.domain}, once, with {card.model}", box=None, pad_edge=False, title_justify="left",
-                  header_style="bold dim")
-    for title in ("", "agent", "solved", "95% interval", "tasks", "calls/task", "tokens/task", "seconds/task"):
-        table.add_column(title, justify="left" if title in ("", "agent") else "right")
+    """Print who was tested, how they compare, and what it means; fits 80 columns."""
+    tasks = card.lines[0].tasks if card.lines else 0
+    table = Table(box=None, pad_edge=False, header_style="bold dim")
+    for title in ("", "agent", "solved (95%)", "calls", "tokens", "s"):
+        table.add_column(
+            title, justify="left" if title in ("", "agent") else "right", no_wrap=title not in ("", "agent")
+        )
     for line in card.lines:
-        table.add_row(line.role, f"{line.name} [dim]{line.program[:8]}[/dim]", f"{line.accuracy.mean:.1%}",
-                      f"{line.accuracy.low:.1%} to {line.accuracy.high:.1%}", str(line.tasks), f"{line.calls:.1f}",
-                      f"{line.tokens:,.0f}", f"{line.seconds:.1f}")
+        a = line.accuracy
+        table.add_row(
+            line.role,
+            Text(line.name),
+            f"{a.mean:.1%} ({a.low:.0%}-{a.high:.0%})",
+            f"{line.calls:.1f}",
+            f"{line.tokens:,.0f}",
+            f"{line.seconds:.1f}",
+        )
+    console.print(
+        f"\n[bold]Score card[/bold] of run {card.run}: sealed test on {card.domain}, {tasks} tasks, opened once\n"
+        f"agents run on {card.model}; calls, tokens and seconds are per task\n"
+    )
     console.print(table)
+    console.print()
     for versus in card.versus:
         d = versus.difference
-        console.print(f"finalist minus {versus.baseline}: {d.difference:+.1%} (95% interval {d.low:+.1%} to {d.high:+.1%}, "
-                      f"{d.test} p = {d.p:.3f}, {d.wins} tasks won, {d.losses} lost)")
-    console.print(Text(card.verdict, "bold"))
-    console.print(f"{card.discovered} programs discovered, {card.failed} failed attempts on the way. "
-                  f"Look at them: adas archive list --run {card.run}")
+        console.print(
+            f"finalist - {versus.baseline}: {d.difference:+.1%} (95% {d.low:+.1%} to {d.high:+.1%}), "
+            f"{d.wins} won, {d.losses} lost, {d.test} p = {d.p:.3f}"
+        )
+    console.print(Text(f"\n{card.verdict}", "bold"))
+    console.print(
+        f"{card.discovered} programs discovered, {card.failed} failed attempts. "
+        f"Look at them: adas archive list",
+        soft_wrap=True,
+    )

@@ -11,22 +11,26 @@ from __future__ import annotations
 import difflib
 import operator
 from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, cast
 
-from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 
 from archive import Archive, Failure, Member, Program
-from domains import Domain
 from meta_agent.check import check, fingerprint
-from meta_agent.config import SearchConfig
-from meta_agent.evaluation import Evaluator
 from meta_agent.parents import Candidate as ParentCandidate
 from meta_agent.parents import choose_parents
 from meta_agent.proposers import Example, Proposal, Proposer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+
+    from domains import Domain
+    from meta_agent.config import SearchConfig
+    from meta_agent.evaluation import Evaluator
 
 CRASH_SHARE = 0.5
 """A program that fails by itself on more than this share of the tasks goes back to its author."""
@@ -80,8 +84,11 @@ class Search:
     def __call__(self, checkpointer: BaseCheckpointSaver[str]) -> None:
         """Search from the start, or from the last checkpoint, until the generations or the budget are used up."""
         graph = self.generations().compile(checkpointer=checkpointer)
-        thread: Any = {"configurable": {"thread_id": self.run}, "max_concurrency": self.config.width,
-                       "recursion_limit": 10 + 3 * (self.config.generations + 1)}
+        thread: Any = {
+            "configurable": {"thread_id": self.run},
+            "max_concurrency": self.config.width,
+            "recursion_limit": 10 + 3 * (self.config.generations + 1),
+        }
         begun = graph.get_state(thread).created_at is not None
         graph.invoke(None if begun else {"generation": 0, "candidates": []}, thread, durability="sync")
 
@@ -100,8 +107,15 @@ class Search:
     def candidate(self) -> Any:
         """Return the inner graph: propose -> reflect -> check -> try -> evaluate, and repair from where it fails."""
         graph = StateGraph(Candidate, output_schema=Ended)
-        for name, node in (("propose", self.propose), ("reflect", self.reflect), ("check", self.check),
-                           ("try", self.attempt), ("evaluate", self.evaluate), ("repair", self.repair), ("end", self.end)):
+        for name, node in (
+            ("propose", self.propose),
+            ("reflect", self.reflect),
+            ("check", self.check),
+            ("try", self.attempt),
+            ("evaluate", self.evaluate),
+            ("repair", self.repair),
+            ("end", self.end),
+        ):
             graph.add_node(name, node)
         graph.add_edge(START, "propose")
         graph.add_edge("propose", "reflect")
@@ -112,7 +126,7 @@ class Search:
         graph.add_edge("end", END)
         return graph
 
-    def seed(self, _: Generations) -> dict[str, Any]:
+    def seed(self, state: Generations) -> dict[str, Any]:
         """Put the hand-designed agents into the archive and measure them."""
         for slot, program in enumerate(self.seeds):
             self.archive.add_program(program)
@@ -127,9 +141,21 @@ class Search:
             return END
         members = self.archive.members(self.run)
         children = Counter(parent for member in members for parent in member.parents[:1])
-        pool = [ParentCandidate(program, scores, children[program]) for program, scores in self.scores().items()]
-        return [Send("candidate", {"generation": generation, "slot": slot, "attempt": 0, "parents": list(
-            choose_parents(pool, f"{self.config.seed}/{generation}/{slot}"))}) for slot in range(self.config.width)]
+        pool = [
+            ParentCandidate(program, scores, children[program]) for program, scores in self.scores().items()
+        ]
+        return [
+            Send(
+                "candidate",
+                {
+                    "generation": generation,
+                    "slot": slot,
+                    "attempt": 0,
+                    "parents": list(choose_parents(pool, f"{self.config.seed}/{generation}/{slot}")),
+                },
+            )
+            for slot in range(self.config.width)
+        ]
 
     def propose(self, state: Candidate) -> Candidate:
         """Ask for a new program."""
@@ -152,10 +178,16 @@ class Search:
         source = state["proposal"]["source"]
         if error := check(source):
             return {"stage": "check", "error": error}
-        known = {fingerprint(self.archive.program(m.program).source) for m in self.archive.members(self.run)
-                 if m.generation < state["generation"]}
+        known = {
+            fingerprint(self.archive.program(m.program).source)
+            for m in self.archive.members(self.run)
+            if m.generation < state["generation"]
+        }
         if fingerprint(source) in known:
-            return {"stage": "duplicate", "error": "this program exists already: write one that works differently"}
+            return {
+                "stage": "duplicate",
+                "error": "this program exists already: write one that works differently",
+            }
         return {"stage": "check", "error": ""}
 
     def attempt(self, state: Candidate) -> Candidate:
@@ -171,7 +203,7 @@ class Search:
         self.observe(state["generation"], state["slot"], "evaluate", state["proposal"]["name"])
         program = self.program(state)
         self.archive.add_program(program)
-        evaluation, = self.evaluator.evaluate(self.run, [program], self.domain.tasks("search"), "search")
+        (evaluation,) = self.evaluator.evaluate(self.run, [program], self.domain.tasks("search"), "search")
         rollouts = self.archive.rollouts(evaluation.id)
         crashed = [rollout.failure for rollout in rollouts if rollout.failure]
         broken = len(crashed) > CRASH_SHARE * len(rollouts)
@@ -183,13 +215,16 @@ class Search:
         self.fail(state)
         attempt = state["attempt"] + 1
         self.observe(state["generation"], state["slot"], "repair", state["error"])
-        proposal = self.proposer.repair(Proposal(**state["proposal"]), state["error"], attempt, self.draw(state))
+        proposal = self.proposer.repair(
+            Proposal(**state["proposal"]), state["error"], attempt, self.draw(state)
+        )
         return {"proposal": asdict(proposal), "attempt": attempt}
 
     def then(self, following: str) -> Callable[[Candidate], str]:
         """Return the way on: ``following`` without an error, else repair while attempts are left, else the end."""
-        return lambda state: (following if not state["error"]
-                              else "repair" if state["attempt"] < self.config.repairs else "end")
+        return lambda state: (
+            following if not state["error"] else "repair" if state["attempt"] < self.config.repairs else "end"
+        )
 
     def end(self, state: Candidate) -> Candidate:
         """Hand the candidate over to its generation."""
@@ -202,7 +237,7 @@ class Search:
     def keep(self, state: Generations) -> dict[str, Any]:
         """Add the generation's programs that ran to the archive, in the order of their slots."""
         generation = state["generation"]
-        ended = [Candidate(**c) for c in state["candidates"] if c["generation"] == generation]  # type: ignore[typeddict-item]
+        ended = [cast("Candidate", c) for c in state["candidates"] if c["generation"] == generation]
         seen: set[str] = set()
         for candidate in sorted(ended, key=lambda c: c["slot"]):
             if candidate["error"]:
@@ -213,27 +248,45 @@ class Search:
                 continue
             seen.add(mark)
             program = self.program(candidate)
-            self.archive.add_member(Member(self.run, program.id, generation, candidate["slot"], tuple(candidate["parents"]),
-                                           self.diff(candidate, program), candidate["attempt"], self.proposer.name))
+            self.archive.add_member(
+                Member(
+                    self.run,
+                    program.id,
+                    generation,
+                    candidate["slot"],
+                    tuple(candidate["parents"]),
+                    self.diff(candidate, program),
+                    candidate["attempt"],
+                    self.proposer.name,
+                )
+            )
         self.archive.flush()
         return {"generation": generation + 1}
 
     def scores(self) -> dict[str, dict[str, float]]:
         """Return the search-split scores of every member: program id -> task id -> score."""
         measured = {e.program: e.id for e in self.archive.evaluations(run=self.run, split="search")}
-        return {member.program: {r.task: r.score for r in self.archive.rollouts(measured[member.program])}
-                for member in self.archive.members(self.run)}
+        return {
+            member.program: {r.task: r.score for r in self.archive.rollouts(measured[member.program])}
+            for member in self.archive.members(self.run)
+        }
 
     def examples(self, programs: Sequence[str]) -> list[Example]:
         """Return what the proposer is shown of these members."""
         examples = []
         for identifier in programs:
             program = self.archive.program(identifier)
-            evaluation, = self.archive.evaluations(run=self.run, program=identifier, split="search")
+            (evaluation,) = self.archive.evaluations(run=self.run, program=identifier, split="search")
             rollouts = self.archive.rollouts(evaluation.id)
             reasons = Counter(r.reason for r in rollouts if r.score < 1 and r.reason)
-            examples.append(Example(program.name, program.source, sum(r.score for r in rollouts) / len(rollouts),
-                                    tuple(reason for reason, _ in reasons.most_common(2))))
+            examples.append(
+                Example(
+                    program.name,
+                    program.source,
+                    sum(r.score for r in rollouts) / len(rollouts),
+                    tuple(reason for reason, _ in reasons.most_common(2)),
+                )
+            )
         return examples
 
     def program(self, state: Candidate) -> Program:
@@ -250,10 +303,26 @@ class Search:
         if not state["parents"]:
             return ""
         parent = self.archive.program(state["parents"][0])
-        return "\n".join(difflib.unified_diff(parent.source.splitlines(), program.source.splitlines(), parent.name,
-                                              program.name, lineterm=""))
+        return "\n".join(
+            difflib.unified_diff(
+                parent.source.splitlines(),
+                program.source.splitlines(),
+                parent.name,
+                program.name,
+                lineterm="",
+            )
+        )
 
     def fail(self, state: Candidate) -> None:
         """Record why a proposal did not go on."""
-        self.archive.add_failure(Failure(self.run, state["generation"], state["slot"], state["attempt"], state["stage"],  # type: ignore[arg-type]
-                                         state["error"], state["proposal"]["source"]))
+        self.archive.add_failure(
+            Failure(
+                self.run,
+                state["generation"],
+                state["slot"],
+                state["attempt"],
+                state["stage"],  # type: ignore[arg-type]
+                state["error"],
+                state["proposal"]["source"],
+            )
+        )

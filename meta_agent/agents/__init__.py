@@ -13,8 +13,17 @@ from pathlib import Path
 from archive import Program
 from meta_agent.errors import UserError
 
-SEEDS = ("direct", "chain_of_thought", "self_consistency", "self_refine", "debate", "step_back",
-         "quality_diversity", "roles", "self_debug")
+SEEDS = (
+    "direct",
+    "chain_of_thought",
+    "self_consistency",
+    "self_refine",
+    "debate",
+    "step_back",
+    "quality_diversity",
+    "roles",
+    "self_debug",
+)
 """The hand-designed agents that open an archive, in the order of their cost and age."""
 
 _FOLDER = Path(__file__).parent

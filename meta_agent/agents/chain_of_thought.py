@@ -8,7 +8,10 @@ def forward(task, kit):
     if task.kind == "code":
         reply = kit.llm(
             f"```python\n{task.prompt}\n```\n\nThink step by step: in at most five short lines say how the function "
-            "must work, edge cases included. Then write the whole function in one ```python block.")
+            "must work, edge cases included. Then write the whole function in one ```python block."
+        )
     else:
-        reply = kit.llm(f"{task.prompt}\n\nThink step by step. End with one line: 'Answer: ' and the final answer alone.")
+        reply = kit.llm(
+            f"{task.prompt}\n\nThink step by step. End with one line: 'Answer: ' and the final answer alone."
+        )
     return kit.extract(reply)

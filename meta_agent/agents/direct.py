@@ -6,7 +6,10 @@ Cost: 1 call a task.
 
 def forward(task, kit):
     if task.kind == "code":
-        return kit.extract(kit.llm(
-            "Complete this function. Reply with the whole function in one ```python block and nothing else.\n\n"
-            f"```python\n{task.prompt}\n```"))
+        return kit.extract(
+            kit.llm(
+                "Complete this function. Reply with the whole function in one ```python block and nothing else.\n\n"
+                f"```python\n{task.prompt}\n```"
+            )
+        )
     return kit.extract(kit.llm(f"{task.prompt}\n\nEnd with one line: 'Answer: ' and the final answer alone."))

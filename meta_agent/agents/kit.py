@@ -56,15 +56,25 @@ class Kit:
             raise KitError(reply["error"])
         return reply
 
-    def llm(self, prompt: str, system: str = "", temperature: float = 0.0, n: int = 1, max_tokens: int = 512) -> Any:
+    def llm(
+        self, prompt: str, system: str = "", temperature: float = 0.0, n: int = 1, max_tokens: int = 512
+    ) -> Any:
         """Ask the model; return its reply, or a list of ``n`` replies when ``n`` is greater than 1."""
-        texts = self._ask("llm", prompt=str(prompt), system=str(system), temperature=float(temperature), n=int(n),
-                          max_tokens=int(max_tokens))["texts"]
+        texts = self._ask(
+            "llm",
+            prompt=str(prompt),
+            system=str(system),
+            temperature=float(temperature),
+            n=int(n),
+            max_tokens=int(max_tokens),
+        )["texts"]
         return texts if n > 1 else texts[0]
 
     def run(self, code: str, tests: list[str] | None = None) -> Result:
         """Run ``code`` with ``tests`` (default: the visible tests) in a sandbox of its own."""
-        chosen = self._task.visible_tests if tests is None else [tests] if isinstance(tests, str) else list(tests)
+        chosen = (
+            self._task.visible_tests if tests is None else [tests] if isinstance(tests, str) else list(tests)
+        )
         return Result(self._ask("run", code=self.extract(code), tests=[str(test) for test in chosen]))
 
     def vote(self, answers: list[Any]) -> Any:

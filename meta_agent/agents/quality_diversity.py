@@ -8,13 +8,23 @@ DRAFTS = 3
 
 
 def forward(task, kit):
-    form = ("Reply with the whole function in one ```python block." if task.kind == "code"
-            else "End with one line: 'Answer: ' and the final answer alone.")
+    form = (
+        "Reply with the whole function in one ```python block."
+        if task.kind == "code"
+        else "End with one line: 'Answer: ' and the final answer alone."
+    )
     drafts = [kit.llm(f"{task.prompt}\n\n{form}")]
     while len(drafts) < DRAFTS:
-        drafts.append(kit.llm(f"{task.prompt}\n\nAn earlier attempt:\n{drafts[-1]}\n\nIt may be wrong. Solve the task in a "
-                              f"clearly different way. {form}", temperature=0.7))
+        drafts.append(
+            kit.llm(
+                f"{task.prompt}\n\nAn earlier attempt:\n{drafts[-1]}\n\nIt may be wrong. Solve the task in a "
+                f"clearly different way. {form}",
+                temperature=0.7,
+            )
+        )
     if task.kind == "code":
         return kit.select([kit.extract(draft) for draft in drafts])
     shown = "\n\n".join(f"Attempt {i + 1}:\n{draft}" for i, draft in enumerate(drafts))
-    return kit.extract(kit.llm(f"{task.prompt}\n\n{shown}\n\nWhich attempt is right? Solve it finally. {form}"))
+    return kit.extract(
+        kit.llm(f"{task.prompt}\n\n{shown}\n\nWhich attempt is right? Solve it finally. {form}")
+    )

@@ -7,9 +7,14 @@ EXPERTS = ("algorithm designer", "string processing expert", "mathematician", "d
 
 
 def forward(task, kit):
-    reply = kit.llm(f"{task.prompt}\n\nWho should solve this? Choose one of: {', '.join(EXPERTS)}. Reply with the choice only.",
-                    max_tokens=12).lower()
+    reply = kit.llm(
+        f"{task.prompt}\n\nWho should solve this? Choose one of: {', '.join(EXPERTS)}. Reply with the choice only.",
+        max_tokens=12,
+    ).lower()
     expert = next((name for name in EXPERTS if name in reply), EXPERTS[0])
-    form = ("Reply with the whole function in one ```python block." if task.kind == "code"
-            else "End with one line: 'Answer: ' and the final answer alone.")
+    form = (
+        "Reply with the whole function in one ```python block."
+        if task.kind == "code"
+        else "End with one line: 'Answer: ' and the final answer alone."
+    )
     return kit.extract(kit.llm(f"{task.prompt}\n\n{form}", system=f"You are a world-class {expert}."))

@@ -11,10 +11,14 @@ SAMPLES = 5
 
 def forward(task, kit):
     if task.kind == "code":
-        prompt = ("Complete this function. Reply with the whole function in one ```python block and nothing else.\n\n"
-                  f"```python\n{task.prompt}\n```")
+        prompt = (
+            "Complete this function. Reply with the whole function in one ```python block and nothing else.\n\n"
+            f"```python\n{task.prompt}\n```"
+        )
     else:
-        prompt = f"{task.prompt}\n\nThink step by step. End with one line: 'Answer: ' and the final answer alone."
+        prompt = (
+            f"{task.prompt}\n\nThink step by step. End with one line: 'Answer: ' and the final answer alone."
+        )
     first = kit.llm(prompt)
     more = [kit.llm(prompt, temperature=0.8) for _ in range(SAMPLES - 1)]
     return kit.vote([kit.extract(reply) for reply in [first, *more]])

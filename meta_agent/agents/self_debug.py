@@ -1,4 +1,4 @@
-"""Self-debugging with unit-test feedback (Chen et al. 2023, arXiv 2304.05128): run the visible tests, show what failed, repair.
+"""Self-debugging with unit-test feedback (Chen et al. 2023, arXiv 2304.05128): run the tests, show failures, repair.
 
 For tasks without code the check is a second opinion instead of a run. Cost: 1 to 4 calls a task.
 """
@@ -8,17 +8,30 @@ REPAIRS = 3
 
 def forward(task, kit):
     if task.kind != "code":
-        first = kit.llm(f"{task.prompt}\n\nThink step by step. End with one line: 'Answer: ' and the final answer alone.")
-        return kit.extract(kit.llm(f"{task.prompt}\n\nA worked solution:\n{first}\n\nCheck every step and correct it. "
-                                   "End with one line: 'Answer: ' and the final answer alone."))
-    code = kit.extract(kit.llm(
-        "Complete this function. Reply with the whole function in one ```python block and nothing else.\n\n"
-        f"```python\n{task.prompt}\n```"))
+        first = kit.llm(
+            f"{task.prompt}\n\nThink step by step. End with one line: 'Answer: ' and the final answer alone."
+        )
+        return kit.extract(
+            kit.llm(
+                f"{task.prompt}\n\nA worked solution:\n{first}\n\nCheck every step and correct it. "
+                "End with one line: 'Answer: ' and the final answer alone."
+            )
+        )
+    code = kit.extract(
+        kit.llm(
+            "Complete this function. Reply with the whole function in one ```python block and nothing else.\n\n"
+            f"```python\n{task.prompt}\n```"
+        )
+    )
     for _ in range(REPAIRS):
         result = kit.run(code)
         if result.passed:
             break
-        code = kit.extract(kit.llm(
-            f"```python\n{code}\n```\n\nThis fails:\n{result.feedback}\n\nThe task was:\n{task.prompt}\n\n"
-            "Reply with the corrected whole function in one ```python block and nothing else.", temperature=0.3))
+        code = kit.extract(
+            kit.llm(
+                f"```python\n{code}\n```\n\nThis fails:\n{result.feedback}\n\nThe task was:\n{task.prompt}\n\n"
+                "Reply with the corrected whole function in one ```python block and nothing else.",
+                temperature=0.3,
+            )
+        )
     return code

@@ -7,15 +7,22 @@ ROUNDS = 2
 
 
 def forward(task, kit):
-    form = ("Reply with the whole function in one ```python block." if task.kind == "code"
-            else "End with one line: 'Answer: ' and the final answer alone.")
+    form = (
+        "Reply with the whole function in one ```python block."
+        if task.kind == "code"
+        else "End with one line: 'Answer: ' and the final answer alone."
+    )
     draft = kit.llm(f"{task.prompt}\n\n{form}")
     for _ in range(ROUNDS):
         critique = kit.llm(
-            f"Task:\n{task.prompt}\n\nA solution:\n{draft}\n\nCheck it with one concrete example from the task. If it is "
-            "right, reply only: CORRECT. Otherwise name the first mistake in two sentences.", max_tokens=160)
+            f"Task:\n{task.prompt}\n\nA solution:\n{draft}\n\nCheck it with one concrete example from the task. If it "
+            "is right, reply only: CORRECT. Otherwise name the first mistake in two sentences.",
+            max_tokens=160,
+        )
         if "CORRECT" in critique and "INCORRECT" not in critique:
             break
-        draft = kit.llm(f"Task:\n{task.prompt}\n\nA solution:\n{draft}\n\nA reviewer says: {critique}\n\n"
-                        f"Write a corrected solution. {form}")
+        draft = kit.llm(
+            f"Task:\n{task.prompt}\n\nA solution:\n{draft}\n\nA reviewer says: {critique}\n\n"
+            f"Write a corrected solution. {form}"
+        )
     return kit.extract(draft)

@@ -5,8 +5,14 @@ Cost: 2 calls a task.
 
 
 def forward(task, kit):
-    principle = kit.llm(f"{task.prompt}\n\nDo not solve this yet. In two sentences, name the general technique or principle "
-                        "that solves problems like this one, and the usual mistake.", max_tokens=120)
-    form = ("Reply with the whole function in one ```python block." if task.kind == "code"
-            else "End with one line: 'Answer: ' and the final answer alone.")
+    principle = kit.llm(
+        f"{task.prompt}\n\nDo not solve this yet. In two sentences, name the general technique or principle "
+        "that solves problems like this one, and the usual mistake.",
+        max_tokens=120,
+    )
+    form = (
+        "Reply with the whole function in one ```python block."
+        if task.kind == "code"
+        else "End with one line: 'Answer: ' and the final answer alone."
+    )
     return kit.extract(kit.llm(f"{task.prompt}\n\nHint: {principle}\n\n{form}"))

@@ -7,16 +7,17 @@ import secrets
 import signal
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import FrameType
+
     from rich.console import Console
 
     from archive import Archive
@@ -33,17 +34,35 @@ PAUSE_S = 300.0
 
 @click.command()
 @click.argument("settings", nargs=-1, metavar="[DOMAIN] [KEY=VALUE]...")
-@click.option("--preset", default="laptop", show_default=True, help="laptop, smoke or adas: where the settings start.")
+@click.option(
+    "--preset", default="laptop", show_default=True, help="laptop, smoke or adas: where the settings start."
+)
 @click.option("--config", "file", type=click.Path(path_type=Path), help="TOML file with settings.")
 @click.option("--model", help="The model that executes agents.")
 @click.option("--meta-model", help="The model that writes agents.")
 @click.option("--budget", help="20k-tokens, 300-calls, 15m, $0.50, or several with commas.")
 @click.option("--workers", type=int, help="Rollouts in flight.")
-@click.option("--resume", is_flag=False, flag_value="last", metavar="[RUN]", help="Continue a run (default: the last one).")
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value="last",
+    metavar="[RUN]",
+    help="Continue a run (default: the last one).",
+)
 @click.option("--archive", "place", metavar="PATH", help="The archive to write to.")
 @click.option("--json", "as_json", is_flag=True, help="Print the score card as JSON.")
-def search(settings: tuple[str, ...], preset: str, file: Path | None, model: str | None, meta_model: str | None,
-           budget: str | None, workers: int | None, resume: str | None, place: str | None, as_json: bool) -> None:
+def search(
+    settings: tuple[str, ...],
+    preset: str,
+    file: Path | None,
+    model: str | None,
+    meta_model: str | None,
+    budget: str | None,
+    workers: int | None,
+    resume: str | None,
+    place: str | None,
+    as_json: bool,
+) -> None:
     """Discover agents for DOMAIN (default: humaneval) and test the best one honestly.
 
     DOMAIN is humaneval, mbpp, gsm8k, mgsm, reasoning-gym:TASK, a JSONL file of your own, or package.module:Class.
@@ -98,7 +117,9 @@ def run_search(archive: Archive, run: str, config: SearchConfig, console: Consol
             raise click.Abort from None
         except OutageError as error:
             archive.set_run_state(run, "paused")
-            raise OutageError(f"{error}. The run is paused, nothing was scored; continue with: {resume}") from None
+            raise OutageError(
+                f"{error}. The run is paused, nothing was scored; continue with: {resume}"
+            ) from None
         archive.set_run_state(run, "done")
     show(card, console)
     return card
@@ -110,19 +131,30 @@ def _begin(archive: Archive, config: SearchConfig) -> str:
 
     domain = load_domain(config.domain, sizes=_sizes(config), seed=config.seed)
     run = secrets.token_hex(4)
-    archive.add_run(Run(id=run, kind="search", domain=domain.name, domain_version=domain.version,
-                        config=config.model_dump(mode="json")))
+    archive.add_run(
+        Run(
+            id=run,
+            kind="search",
+            domain=domain.name,
+            domain_version=domain.version,
+            config=config.model_dump(mode="json"),
+        )
+    )
     return run
 
 
-def _continue(archive: Archive, run: str, pairs: list[str], given: dict[str, object]) -> tuple[str, SearchConfig]:
+def _continue(
+    archive: Archive, run: str, pairs: list[str], given: Mapping[str, object]
+) -> tuple[str, SearchConfig]:
     """Return the run to resume with its own settings; only the budget and the workers may be new."""
     from meta_agent.config import validate
     from meta_agent.errors import UserError
 
     new = {key: value for key, value in given.items() if value is not None}
     if changed := [*pairs, *(key for key in new if key not in ("budget", "workers"))]:
-        raise UserError(f"a resumed run keeps its settings; leave out {', '.join(changed)}, or start a new run")
+        raise UserError(
+            f"a resumed run keeps its settings; leave out {', '.join(changed)}, or start a new run"
+        )
     searches = [known.id for known in archive.runs() if known.kind == "search"]
     chosen = searches[-1] if run == "last" and searches else run
     if chosen not in searches:
@@ -131,8 +163,9 @@ def _continue(archive: Archive, run: str, pairs: list[str], given: dict[str, obj
 
 
 @contextmanager
-def _parts(archive: Archive, run: str, config: SearchConfig,
-           console: Console) -> Iterator[tuple[Callable[[], None], Evaluator, Display]]:
+def _parts(
+    archive: Archive, run: str, config: SearchConfig, console: Console
+) -> Iterator[tuple[Callable[[], None], Evaluator, Display]]:
     """Build the loop, the evaluator and the display of a run, and take them down again."""
     from langgraph.checkpoint.sqlite import SqliteSaver
 
@@ -152,20 +185,50 @@ def _parts(archive: Archive, run: str, config: SearchConfig,
     with ExitStack() as stack:
         gateway = stack.enter_context(open_gateway(budget=budget, ledger=archive.add_call, run=run))
         sandbox = stack.enter_context(closing(ProcessSandbox()))
-        console.print(f"Run {run}: {domain.name}, agents run on {config.model}, {config.meta_model} writes them, budget {budget}, "
-                      f"sandbox {sandbox.level}. Archive: {archive.name}", soft_wrap=True)
+        console.print(
+            f"Run {run}: {domain.name}, agents run on {config.model}, {config.meta_model} writes them, "
+            f"budget {budget}, sandbox {sandbox.level}. Archive: {archive.name}",
+            soft_wrap=True,
+        )
         workers = config.workers or gateway.backend(config.model).concurrency or 16
-        display = stack.enter_context(Display(console, lambda p: archive.program(p).name, lambda: _usage(budget)))
-        evaluator = Evaluator(archive=archive, domain=domain, gateway=gateway, sandbox=sandbox, model=config.model,
-                              workers=workers, observe=display.rollout, allowance=Allowance(
-                                  calls=config.calls_per_task, tokens=config.tokens_per_task, wall_s=config.seconds_per_task))
+        display = stack.enter_context(
+            Display(console, lambda p: archive.program(p).name, lambda: _usage(budget))
+        )
+        evaluator = Evaluator(
+            archive=archive,
+            domain=domain,
+            gateway=gateway,
+            sandbox=sandbox,
+            model=config.model,
+            workers=workers,
+            observe=display.rollout,
+            allowance=Allowance(
+                calls=config.calls_per_task, tokens=config.tokens_per_task, wall_s=config.seconds_per_task
+            ),
+        )
         stack.callback(evaluator.close)
-        proposer = ReflectiveProposer(gateway, config.meta_model, description=domain.description,
-                                      kind=domain.tasks("search")[0].kind, calls=config.calls_per_task)
-        loop = Search(run=run, config=config, domain=domain, archive=archive, evaluator=evaluator, proposer=proposer,
-                      seeds=seeds, enough=_Pacer(budget, config.finish_share), observe=display.candidate)
+        proposer = ReflectiveProposer(
+            gateway,
+            config.meta_model,
+            description=domain.description,
+            kind=domain.tasks("search")[0].kind,
+            calls=config.calls_per_task,
+        )
+        loop = Search(
+            run=run,
+            config=config,
+            domain=domain,
+            archive=archive,
+            evaluator=evaluator,
+            proposer=proposer,
+            seeds=seeds,
+            enough=_Pacer(budget, config.finish_share),
+            observe=display.candidate,
+        )
         stack.enter_context(_interruptible(evaluator, display))
-        checkpoints = stack.enter_context(closing(sqlite3.connect(f"{archive.name}.checkpoints", check_same_thread=False)))
+        checkpoints = stack.enter_context(
+            closing(sqlite3.connect(f"{archive.name}.checkpoints", check_same_thread=False))
+        )
         yield lambda: loop(SqliteSaver(checkpoints)), evaluator, display
 
 
@@ -190,10 +253,13 @@ class _Pacer:
 @contextmanager
 def _interruptible(evaluator: Evaluator, display: Display) -> Iterator[None]:
     """Let the first Ctrl-C finish what is in flight; a second one ends at once."""
+
     def stop(_signal: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         evaluator.stop()
-        threading.Thread(target=display.say, args=("Finishing what is in flight (Ctrl-C again to quit at once) ...",)).start()
+        threading.Thread(
+            target=display.say, args=("Finishing what is in flight (Ctrl-C again to quit at once) ...",)
+        ).start()
 
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -212,8 +278,13 @@ def _spent(archive: Archive, run: str) -> Spend:
     calls, prompt, completion, cost = archive.spent(run)
     times = sorted(call.created for call in archive.calls(run))
     seconds = sum(gap for gap in (b - a for a, b in pairwise(times)) if gap < PAUSE_S)
-    return Spend(tokens=prompt + completion, calls=calls, seconds=seconds, dollars=cost or 0.0,
-                 unpriced=calls if cost is None else 0)
+    return Spend(
+        tokens=prompt + completion,
+        calls=calls,
+        seconds=seconds,
+        dollars=cost or 0.0,
+        unpriced=calls if cost is None else 0,
+    )
 
 
 def _usage(budget: Budget) -> str:

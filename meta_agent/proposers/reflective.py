@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from meta_agent.agents.kit import extract_code
 from meta_agent.check import check
 from meta_agent.llm.llm import Completion, Message, Request
 from meta_agent.proposers.proposer import Example, Proposal
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 SYSTEM = "You write agent programs in Python. Reply with one ```python block and nothing else."
 
-CONTRACT = '''An agent program is a Python function forward(task, kit) that returns the answer to one task.
+CONTRACT = """An agent program is a Python function forward(task, kit) that returns the answer to one task.
 {description}
 
 The program may use:
@@ -30,16 +32,18 @@ The program may use:
 - kit.extract(reply): the answer inside a reply
 {tools}
 - the Python standard library. Nothing else exists. At most {calls} calls of kit.llm.
-The prompt given to kit.llm must contain task.prompt, and must say which form the answer has: {form}'''
+The prompt given to kit.llm must contain task.prompt, and must say which form the answer has: {form}"""
 
-CODE_TOOLS = '''- kit.run(code): runs code on the visible tests; returns a result with .passed (bool), .score (0 to 1), .feedback (str)
+CODE_TOOLS = """- kit.run(code): runs code on the visible tests; returns a result with .passed (bool), .score (0 to 1), .feedback (str)
 - kit.select(candidates): the candidate that passes most visible tests
-- kit.vote(answers): the answer that most others agree with'''
+- kit.vote(answers): the answer that most others agree with"""
 ANSWER_TOOLS = "- kit.vote(answers): the answer that most others agree with"
-FORMS = {"code": '"Reply with the whole function in one ```python block."',
-         "answer": "\"End with one line: 'Answer: ' and the final answer alone.\""}
+FORMS = {
+    "code": '"Reply with the whole function in one ```python block."',
+    "answer": "\"End with one line: 'Answer: ' and the final answer alone.\"",
+}
 
-CODE_EXAMPLE = '''# name: Plan, Draft, Repair
+CODE_EXAMPLE = """# name: Plan, Draft, Repair
 # idea: A short plan avoids wrong starts; running the tests shows what is left to fix.
 def forward(task, kit):
     plan = kit.llm(f"{task.prompt}\\n\\nPlan the function in three short steps. Do not write code.")
@@ -47,13 +51,13 @@ def forward(task, kit):
     result = kit.run(code)
     if not result.passed:
         code = kit.extract(kit.llm(f"{task.prompt}\\n\\nThis code:\\n{code}\\n\\nfails:\\n{result.feedback}\\n\\nFix it. Reply with the whole function in one ```python block."))
-    return code'''
-ANSWER_EXAMPLE = '''# name: Plan and Solve Twice
+    return code"""
+ANSWER_EXAMPLE = """# name: Plan and Solve Twice
 # idea: A plan avoids wrong starts; two solutions and a vote catch slips.
 def forward(task, kit):
     plan = kit.llm(f"{task.prompt}\\n\\nPlan the solution in three short steps. Do not solve it yet.")
     replies = kit.llm(f"{task.prompt}\\n\\nPlan:\\n{plan}\\n\\nEnd with one line: 'Answer: ' and the final answer alone.", temperature=0.7, n=3)
-    return kit.vote([kit.extract(reply) for reply in replies])'''
+    return kit.vote([kit.extract(reply) for reply in replies])"""
 
 CODE_DIRECTIONS = (
     "sample several solutions with temperature 0.8 and n, then choose with kit.select",
@@ -97,50 +101,94 @@ class ReflectiveProposer:
 
     name = "reflective"
 
-    def __init__(self, gateway: Gateway, model: str, *, description: str, kind: Literal["code", "answer"],
-                 calls: int = 12, temperature: float = 0.8, max_tokens: int = 700) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        model: str,
+        *,
+        description: str,
+        kind: Literal["code", "answer"],
+        calls: int = 12,
+        temperature: float = 0.8,
+        max_tokens: int = 700,
+    ) -> None:
         self.gateway = gateway
         self.model = model
         self.temperature = temperature
         self.max_tokens = max_tokens
         self.example = CODE_EXAMPLE if kind == "code" else ANSWER_EXAMPLE
         self.directions = CODE_DIRECTIONS if kind == "code" else ANSWER_DIRECTIONS
-        self.contract = CONTRACT.format(description=description, calls=calls, form=FORMS[kind],
-                                        tools=CODE_TOOLS if kind == "code" else ANSWER_TOOLS)
+        self.contract = CONTRACT.format(
+            description=description,
+            calls=calls,
+            form=FORMS[kind],
+            tools=CODE_TOOLS if kind == "code" else ANSWER_TOOLS,
+        )
 
     def propose(self, parents: Sequence[Example], draw: int) -> Proposal:
         """Write a new program: the parents are shown, and one direction to take."""
         direction = self.directions[draw % len(self.directions)]
-        shown = "\n\n".join(f"A program that scores {parent.score:.0%}:\n```python\n{_outline(parent)}\n```"
-                            + "".join(f"\nIt failed on a task: {line}" for line in parent.failures[:2])
-                            for parent in parents[:2])
-        prompt = (f"{self.contract}\n\nExample of the form:\n```python\n{self.example}\n```\n\n{shown}\n\n"
-                  f"Write a new and better program, different from these. Direction: {direction}.\n"
-                  "Begin with '# name:' and '# idea:' comments, then def forward(task, kit). Keep it under 25 lines.")
-        return self._ask(prompt, Proposal(name=direction[:40], thought="", source="", direction=direction), draw)
+        shown = "\n\n".join(
+            f"A program that scores {parent.score:.0%}:\n```python\n{_outline(parent)}\n```"
+            + "".join(f"\nIt failed on a task: {line}" for line in parent.failures[:2])
+            for parent in parents[:2]
+        )
+        prompt = (
+            f"{self.contract}\n\nExample of the form:\n```python\n{self.example}\n```\n\n{shown}\n\n"
+            f"Write a new and better program, different from these. Direction: {direction}.\n"
+            "Begin with '# name:' and '# idea:' comments, then def forward(task, kit). Keep it under 25 lines."
+        )
+        return self._ask(
+            prompt, Proposal(name=direction[:40], thought="", source="", direction=direction), draw
+        )
 
     def reflect(self, proposal: Proposal, parents: Sequence[Example], step: int, draw: int) -> Proposal:
         """Improve a proposal: first its idea, then its use of the kit. An answer that is no program is dropped."""
-        question = (("Is this different from the programs that exist, and is there a mistake in its logic? Improve it."
-                     f" It must follow the direction: {proposal.direction}.") if step == 1 else
-                    ("Check every line: does each prompt contain task.prompt, does each kit call exist and get the right "
-                     "arguments, is kit.extract applied to replies, does every path return the answer? Correct it."))
-        improved = self._ask(f"{self.contract}\n\nA new program:\n```python\n{proposal.source}\n```\n\n{question}\n"
-                             "Reply with the whole program.", proposal, draw)
+        question = (
+            (
+                "Is this different from the programs that exist, and is there a mistake in its logic? Improve it."
+                f" It must follow the direction: {proposal.direction}."
+            )
+            if step == 1
+            else (
+                "Check every line: does each prompt contain task.prompt, does each kit call exist and get the right "
+                "arguments, is kit.extract applied to replies, does every path return the answer? Correct it."
+            )
+        )
+        improved = self._ask(
+            f"{self.contract}\n\nA new program:\n```python\n{proposal.source}\n```\n\n{question}\n"
+            "Reply with the whole program.",
+            proposal,
+            draw,
+        )
         return improved if not check(improved.source) or check(proposal.source) else proposal
 
     def repair(self, proposal: Proposal, error: str, attempt: int, draw: int) -> Proposal:
         """Show the program and what stopped it; ask for the corrected whole."""
-        return self._ask(f"{self.contract}\n\nExample of the form:\n```python\n{self.example}\n```\n\nThis program:\n"
-                         f"```python\n{proposal.source}\n```\n\nfails with:\n{error[-1200:]}\n\n"
-                         "Reply with the whole corrected program.", proposal, draw + 100_000 * attempt)
+        return self._ask(
+            f"{self.contract}\n\nExample of the form:\n```python\n{self.example}\n```\n\nThis program:\n"
+            f"```python\n{proposal.source}\n```\n\nfails with:\n{error[-1200:]}\n\n"
+            "Reply with the whole corrected program.",
+            proposal,
+            draw + 100_000 * attempt,
+        )
 
     def _ask(self, prompt: str, before: Proposal, sample: int) -> Proposal:
-        request = Request(model=self.model, messages=(Message("system", SYSTEM), Message("user", prompt)),
-                          temperature=self.temperature, max_tokens=self.max_tokens, stop=("\n```\n",), sample=sample)
+        request = Request(
+            model=self.model,
+            messages=(Message("system", SYSTEM), Message("user", prompt)),
+            temperature=self.temperature,
+            max_tokens=self.max_tokens,
+            stop=("\n```\n",),
+            sample=sample,
+        )
         source = tidy(extract_code(self.gateway.complete(request, role="meta").text))
-        return replace(before, name=_comment(source, "name") or before.name,
-                       thought=_comment(source, "idea") or before.thought, source=source)
+        return replace(
+            before,
+            name=_comment(source, "name") or before.name,
+            thought=_comment(source, "idea") or before.thought,
+            source=source,
+        )
 
 
 def tidy(source: str) -> str:
@@ -156,14 +204,18 @@ def tidy(source: str) -> str:
     for node in reversed(tree.body):
         docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         if isinstance(node, ast.Expr | ast.If | ast.For | ast.While | ast.Assert) and not docstring:
-            del lines[node.lineno - 1: node.end_lineno]
+            del lines[node.lineno - 1 : node.end_lineno]
     return "\n".join(lines).strip("\n")
 
 
 def _outline(parent: Example) -> str:
     """Return the parent's source without its docstring, headed like the example."""
     source = re.sub(r'\A\s*""".*?"""\s*', "", parent.source, flags=re.DOTALL)
-    return source.strip() if source.lstrip().startswith("# name:") else f"# name: {parent.name}\n{source.strip()}"
+    return (
+        source.strip()
+        if source.lstrip().startswith("# name:")
+        else f"# name: {parent.name}\n{source.strip()}"
+    )
 
 
 def _comment(source: str, key: str) -> str:

@@ -7,14 +7,17 @@ The inputs are the arguments in the visible tests and simple mutations of them (
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from sandboxes import Json, Limits, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_INPUTS = 12
 LIMITS = Limits(wall_s=4.0, cpu_s=3.0)
 
-_PROBE = '''
+_PROBE = """
 
 def __probe__(inputs):
     import ast
@@ -26,7 +29,7 @@ def __probe__(inputs):
             value = type(error).__name__
         seen.append(value[:500])
     return seen
-'''
+"""
 
 
 class Behaviour:
@@ -46,8 +49,9 @@ class Behaviour:
         if not self.inputs:
             return _normal_form(code)
         args: list[Json] = [list(self.inputs)]
-        outcome = self.sandbox.run(code + _PROBE.replace("{entry}", self.entry), entry="__probe__", args=args,
-                                   limits=LIMITS)
+        outcome = self.sandbox.run(
+            code + _PROBE.replace("{entry}", self.entry), entry="__probe__", args=args, limits=LIMITS
+        )
         self.cpu_s += outcome.cpu_s
         return tuple(str(value) for value in outcome.value) if isinstance(outcome.value, list) else None
 
@@ -66,8 +70,12 @@ def probe_inputs(entry: str, tests: Sequence[str]) -> tuple[str, ...]:
                     found.append(tuple(ast.literal_eval(arg) for arg in node.args))
                 except ValueError:
                     continue
-    mutated = [args[:i] + (other,) + args[i + 1:] for args in found for i in range(len(args))
-               for other in _mutations(args[i])]
+    mutated = [
+        (*args[:i], other, *args[i + 1 :])
+        for args in found
+        for i in range(len(args))
+        for other in _mutations(args[i])
+    ]
     return tuple(dict.fromkeys(repr(args) for args in [*found, *mutated]))[:MAX_INPUTS]
 
 
@@ -79,7 +87,7 @@ def _mutations(value: object) -> list[object]:
     if isinstance(value, float):
         return [value + 0.5]
     if isinstance(value, str | list | tuple):
-        return [value[::-1], value[:1], value + value]
+        return [value[::-1], value[:1], value * 2]
     return []
 
 

@@ -6,34 +6,37 @@ import hashlib
 import json
 import os
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from meta_agent.llm.llm import Request
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from meta_agent.llm.llm import Request
 
 PROGRAMS = (
-    '''# name: Sampler $n
+    """# name: Sampler $n
 # idea: more samples
 def forward(task, kit):
     replies = [kit.llm(f"$n {task.prompt}", temperature=0.8) for _ in range($k)]
-    return kit.vote([kit.extract(reply) for reply in replies])''',
-    '''# name: Tester $n
+    return kit.vote([kit.extract(reply) for reply in replies])""",
+    """# name: Tester $n
 # idea: run it
 def forward(task, kit):
     code = kit.extract(kit.llm(f"$n write {task.prompt}"))
     result = kit.run(code)
     if not result.passed:
         code = kit.extract(kit.llm(f"$n fix {task.prompt} {result.feedback[:40]}"))
-    return code''',
-    '''# name: Crasher $n
+    return code""",
+    """# name: Crasher $n
 # idea: divides by zero
 def forward(task, kit):
     reply = kit.llm(task.prompt)
-    return reply[$k // 0]''',
-    '''# name: Importer $n
+    return reply[$k // 0]""",
+    """# name: Importer $n
 # idea: wants numpy
 import numpy
 def forward(task, kit):
-    return kit.llm(task.prompt)''',
+    return kit.llm(task.prompt)""",
 )
 
 
@@ -79,9 +82,15 @@ slow_agent.latency = 0.2  # type: ignore[attr-defined]
 
 def write_tasks(path: Path, count: int = 24) -> Path:
     """Write a JSONL file of ``count`` tasks for :func:`agent`."""
-    rows = [{"id": f"plus/{k}", "entry_point": f"plus_{k}", "tests": [f"assert plus_{k}(5) == {k + 5}", f"assert plus_{k}(-1) == {k - 1}"],
-             "visible_tests": [f"assert plus_{k}(1) == {k + 1}"],
-             "prompt": f'def plus_{k}(x):\n    """Add {k} to x.\n\n    >>> plus_{k}(1)\n    {k + 1}\n    """\n'}
-            for k in range(count)]
+    rows = [
+        {
+            "id": f"plus/{k}",
+            "entry_point": f"plus_{k}",
+            "tests": [f"assert plus_{k}(5) == {k + 5}", f"assert plus_{k}(-1) == {k - 1}"],
+            "visible_tests": [f"assert plus_{k}(1) == {k + 1}"],
+            "prompt": f'def plus_{k}(x):\n    """Add {k} to x.\n\n    >>> plus_{k}(1)\n    {k + 1}\n    """\n',
+        }
+        for k in range(count)
+    ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path

@@ -16,14 +16,17 @@ def test_later_wins(tmp_path: Path) -> None:
     assert config.agents == ("direct", "roles")
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    ({"preset": "nope"}, "unknown preset 'nope': expected one of laptop"),
-    ({"pairs": ["widht=3"]}, "unknown setting 'widht': expected one of domain"),
-    ({"pairs": ["width"]}, "expected key=value"),
-    ({"pairs": ["width=none"]}, "setting width='none'"),
-    ({"pairs": ["width=0"]}, "greater than or equal to 1"),
-    ({"file": Path("/nowhere.toml")}, "cannot read /nowhere.toml"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"preset": "nope"}, "unknown preset 'nope': expected one of laptop"),
+        ({"pairs": ["widht=3"]}, "unknown setting 'widht': expected one of domain"),
+        ({"pairs": ["width"]}, "expected key=value"),
+        ({"pairs": ["width=none"]}, "setting width='none'"),
+        ({"pairs": ["width=0"]}, "greater than or equal to 1"),
+        ({"file": Path("/nowhere.toml")}, "cannot read /nowhere.toml"),
+    ],
+)
 def test_mistakes_are_one_line(arguments: dict[str, object], words: str) -> None:
     with pytest.raises(UserError) as caught:
         load_config(**arguments)  # type: ignore[arg-type]

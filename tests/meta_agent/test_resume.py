@@ -17,9 +17,17 @@ from tests.meta_agent.rehearsal import write_tasks
 
 ROOT = Path(__file__).parents[2]
 WORKERS, WIDTH = 4, 3
-SETTINGS = ["model=scripted:tests.meta_agent.rehearsal:agent", "meta_model=scripted:tests.meta_agent.rehearsal:meta",
-            "agents=direct,self_consistency,self_debug", "generations=3", f"width={WIDTH}", f"workers={WORKERS}",
-            "search_tasks=5", "selection_tasks=4", "test_tasks=6"]
+SETTINGS = [
+    "model=scripted:tests.meta_agent.rehearsal:agent",
+    "meta_model=scripted:tests.meta_agent.rehearsal:meta",
+    "agents=direct,self_consistency,self_debug",
+    "generations=3",
+    f"width={WIDTH}",
+    f"workers={WORKERS}",
+    "search_tasks=5",
+    "selection_tasks=4",
+    "test_tasks=6",
+]
 
 
 @dataclass
@@ -30,10 +38,21 @@ class Place:
         self.folder.mkdir(exist_ok=True)
         tasks = self.folder.parent / "plus.jsonl"
         arguments = ["--resume"] if resume else [str(write_tasks(tasks)), "--preset", "smoke", *SETTINGS]
-        environment = {**os.environ, "ADAS_ARCHIVE": str(self.folder / "archive.db"), "ADAS_CACHE": str(self.folder / "llm.db"),
-                       "REHEARSAL_CALLS": str(self.folder / "calls"), "PYTHONPATH": str(ROOT)}
-        return subprocess.Popen([sys.executable, "-m", "meta_agent", "search", *arguments], cwd=ROOT, env=environment, text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        environment = {
+            **os.environ,
+            "ADAS_ARCHIVE": str(self.folder / "archive.db"),
+            "ADAS_CACHE": str(self.folder / "llm.db"),
+            "REHEARSAL_CALLS": str(self.folder / "calls"),
+            "PYTHONPATH": str(ROOT),
+        }
+        return subprocess.Popen(
+            [sys.executable, "-m", "meta_agent", "search", *arguments],
+            cwd=ROOT,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
 
     def finish(self) -> None:
         process = self.start(resume=self.begun())
@@ -52,14 +71,24 @@ class Place:
     def content(self) -> dict[str, object]:
         """Everything but times and the run's random name."""
         with Archive(self.folder / "archive.db") as archive:
-            run, = archive.runs()
+            (run,) = archive.runs()
             return {
-                "members": [(m.program, m.generation, m.slot, m.parents, m.repairs, m.diff) for m in archive.members(run.id)],
-                "failures": sorted((f.generation, f.slot, f.attempt, f.stage, f.reason, f.source) for f in archive.failures(run.id)),
-                "scores": sorted((e.program, e.split, r.task, r.score, r.answer, r.calls, r.failure) for e in archive.evaluations(run=run.id)
-                                 for r in archive.rollouts(e.id)),
+                "members": [
+                    (m.program, m.generation, m.slot, m.parents, m.repairs, m.diff)
+                    for m in archive.members(run.id)
+                ],
+                "failures": sorted(
+                    (f.generation, f.slot, f.attempt, f.stage, f.reason, f.source)
+                    for f in archive.failures(run.id)
+                ),
+                "scores": sorted(
+                    (e.program, e.split, r.task, r.score, r.answer, r.calls, r.failure)
+                    for e in archive.evaluations(run=run.id)
+                    for r in archive.rollouts(e.id)
+                ),
                 "openings": [o.programs for o in archive.openings(run.id)],
-                "state": run.state}
+                "state": run.state,
+            }
 
 
 @pytest.fixture(scope="module")
