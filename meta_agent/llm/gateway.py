@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Literal, Self
 
 from archive.records import Call
+from meta_agent.errors import RequestError
 from meta_agent.llm.budget import Budget
 from meta_agent.llm.cache import Cache
 from meta_agent.llm.lane import Backend, Lane, Retries
@@ -174,4 +175,7 @@ class Gateway:
 
 
 def _prompt_bytes(request: Request) -> int:
-    return sum(len(message.content.encode()) for message in request.messages)
+    try:
+        return sum(len(message.content.encode()) for message in request.messages)
+    except UnicodeEncodeError as error:
+        raise RequestError(f"the prompt is no valid text: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import warnings
@@ -112,6 +113,8 @@ class Hosted:
 @cache
 def _import_litellm() -> Any:
     """Import litellm, silent and without any message home."""
+    import httpx
+
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -119,6 +122,8 @@ def _import_litellm() -> Any:
 
         litellm.ModelResponse()  # builds pydantic models that warn, once
 
+    litellm.client_session = httpx.Client(follow_redirects=True, limits=httpx.Limits(max_connections=None))
+    atexit.register(litellm.client_session.close)
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     litellm.set_verbose = False

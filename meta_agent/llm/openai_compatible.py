@@ -26,6 +26,7 @@ _THIS_ONE = re.compile(
     r"|content.?(policy|filter)|grammar",
     re.IGNORECASE,
 )
+_PREFIXES = re.compile(r"^(?:litellm\.)?(?:\w+(?:Error|Exception)(?::| -) )*")
 _LINE = 300
 
 
@@ -156,7 +157,7 @@ def read_completion(reply: Any, request: Request, cost_usd: float | None) -> Com
     choices = getattr(reply, "choices", None)
     if not choices:
         raise TransientError("the server's answer holds no completion")
-    text = choices[0].message.content or ""
+    text = (choices[0].message.content or "").encode(errors="replace").decode()
     usage = reply.usage
     if usage is None or not usage.prompt_tokens:
         prompt_tokens = sum(_estimated_tokens(message.content) for message in request.messages)
@@ -212,7 +213,7 @@ def _message(error: openai.OpenAIError) -> str:
         message = inner.get("message") if isinstance(inner, dict) else inner
         if isinstance(message, str) and message:
             return message
-    return str(error.__cause__ or error)
+    return _PREFIXES.sub("", str(error.__cause__ or error))
 
 
 def redact(text: str, *secrets: str) -> str:
@@ -226,7 +227,8 @@ def redact(text: str, *secrets: str) -> str:
 
 def _retry_after(error: openai.OpenAIError) -> float | None:
     """Return the seconds that a server asks us to wait, from a number or a date."""
-    headers = getattr(getattr(error, "response", None), "headers", {})
+    theirs = getattr(getattr(error, "response", None), "headers", {})
+    headers = getattr(error, "litellm_response_headers", None) or theirs
     for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         value = headers.get(name, "").strip()
         if re.fullmatch(r"\d+(\.\d+)?", value):
