@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from domains.domain import Domain, DomainError, Kind, Score, SplitName, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 __all__ = ["BENCHMARKS", "Domain", "DomainError", "Kind", "Score", "SplitName", "Task", "load_domain"]
 
@@ -26,9 +28,9 @@ def load_domain(spec: str, *, sizes: Mapping[SplitName, int] | None = None, seed
     """Load a domain by name.
 
     Args:
-        spec: ``humaneval``, ``mbpp``, ``gsm8k``, ``mgsm`` or ``mgsm:LANGUAGE``, ``reasoning-gym:TASK``, a path to a
-            ``.jsonl`` file, or ``dotted.path:Class`` of anything that is called with ``sizes`` and ``seed`` and returns a
-            :class:`Domain`.
+        spec: ``humaneval``, ``mbpp``, ``gsm8k``, ``mgsm`` or ``mgsm:LANGUAGE``, ``reasoning-gym:TASK``, a
+            path to a ``.jsonl`` file, or ``dotted.path:Class`` of anything that is called with ``sizes`` and
+            ``seed`` and returns a :class:`Domain`.
         sizes: tasks per split; a split left out has its default size.
         seed: decides which tasks go to which split, and their order.
 
@@ -63,4 +65,8 @@ def _unknown(spec: str) -> str:
     close = get_close_matches(spec.partition(":")[0], BENCHMARKS, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     names = "humaneval, mbpp, gsm8k, mgsm[:LANGUAGE], reasoning-gym:TASK, PATH.jsonl, dotted.path:Class"
-    return f"unknown domain {spec!r}{hint} There are: {names}" if close else f"unknown domain {spec!r}: there are {names}"
+    return (
+        f"unknown domain {spec!r}{hint} There are: {names}"
+        if close
+        else f"unknown domain {spec!r}: there are {names}"
+    )

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from domains.domain import DomainError, Score, SplitName, Task
 from domains.scoring import Target, scorer_digest
-from domains.splits import Pool, split
-from sandboxes import Json, Sandbox
+from domains.splits import Pool, deal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from sandboxes import Json, Sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +26,16 @@ class Item:
 
 
 class Benchmark:
-    """A :class:`~domains.domain.Domain` over fixed lists of items.
+    """A :class:`~domains.domain.Domain` over a fixed collection of items.
 
     Args:
         name: as :func:`~domains.load_domain` takes it.
         description: two or three sentences for the meta agent.
-        pools: items, and the shares in which the splits divide them; see :mod:`domains.splits`.
+        items: all tasks with their hidden halves, at least one.
+        splits: ids of the tasks of each split.
+        version: digest of the data; by default of what the items ask and compare with, in any order.
         key: canonical text of an answer; that of the first item's target by default.
-        sizes: tasks wanted per split.
-        seed: decides the order of the tasks.
         parameters: whatever else decides a mark, beside :mod:`domains.scoring`.
-
-    Raises:
-        DomainError: sizes that cannot be had.
 
     """
 
@@ -42,24 +43,20 @@ class Benchmark:
         self,
         name: str,
         description: str,
-        pools: Sequence[tuple[Mapping[SplitName, int], Sequence[Item]]],
+        items: Iterable[Item],
+        splits: Mapping[SplitName, Sequence[str]],
         *,
-        sizes: Mapping[SplitName, int] | None,
-        seed: int,
+        version: str = "",
         key: Callable[[Json], str] | None = None,
         parameters: Sequence[object] = (),
     ) -> None:
-        items = {item.task.id: item for _, pool in pools for item in pool}
-        try:
-            ids = split([Pool([item.task.id for item in pool], shares) for shares, pool in pools], sizes, seed)
-        except DomainError as error:
-            raise DomainError(f"{name}: {error}") from None
+        by_id = {item.task.id: item for item in items}
         self.name = name
         self.description = description
-        self.version = _digest(items.values())
+        self.version = version or _digest(by_id)
         self.scorer = scorer_digest(*parameters)
-        self._tasks = {split_name: tuple(items[task].task for task in chosen) for split_name, chosen in ids.items()}
-        self._targets = {task: item.target for task, item in items.items()}
+        self._tasks = {split: tuple(by_id[task].task for task in ids) for split, ids in splits.items()}
+        self._targets = {task: item.target for task, item in by_id.items()}
         self._key = key or next(iter(self._targets.values())).key
 
     def tasks(self, split: SplitName) -> tuple[Task, ...]:
@@ -75,7 +72,37 @@ class Benchmark:
         return self._key(answer)
 
 
-def _digest(items: Iterable[Item]) -> str:
-    """Digest what is asked and what it is compared with: the same from whatever place the data came."""
-    content = [[item.task.public(), asdict(item.target)] for item in items]
+def from_pools(
+    name: str,
+    description: str,
+    pools: Sequence[tuple[Mapping[SplitName, int], Sequence[Item]]],
+    *,
+    sizes: Mapping[SplitName, int] | None,
+    seed: int,
+    key: Callable[[Json], str] | None = None,
+) -> Benchmark:
+    """Make a benchmark of items that :func:`domains.splits.deal` hands out.
+
+    Args:
+        name: as for :class:`Benchmark`.
+        description: as for :class:`Benchmark`.
+        pools: the relative sizes of the parts of a pool, and its items; a split belongs to one pool.
+        sizes: tasks wanted per split.
+        seed: decides the order of the tasks.
+        key: as for :class:`Benchmark`.
+
+    Raises:
+        DomainError: sizes that cannot be had.
+
+    """
+    items = [item for _, pool in pools for item in pool]
+    try:
+        splits = deal([Pool([item.task.id for item in pool], shares) for shares, pool in pools], sizes, seed)
+    except DomainError as error:
+        raise DomainError(f"{name}: {error}") from None
+    return Benchmark(name, description, items, splits, key=key)
+
+
+def _digest(items: Mapping[str, Item]) -> str:
+    content = [[items[task].task.public(), asdict(items[task].target)] for task in sorted(items)]
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]

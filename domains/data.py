@@ -29,7 +29,7 @@ class Source:
     """The places one data file can be had from."""
 
     file: str
-    """Path below the ``ADAS_DATA`` folder; the suffix (``.jsonl``, ``.json``, ``.tsv``, each also ``.gz``) gives the format."""
+    """Path below the ``ADAS_DATA`` folder; see :func:`read_rows` for the formats."""
     hub: tuple[str, str, str]
     """Hugging Face data set: id, configuration, split."""
     wheel: tuple[str, str] | None = None
@@ -54,7 +54,9 @@ class Source:
         if not folder:
             return None
         if not Path(folder).is_dir():
-            raise DomainError(f"{FOLDER_VARIABLE} must name a folder with data, {folder!r} is none: correct or unset it")
+            raise DomainError(
+                f"{FOLDER_VARIABLE} must name a folder with data, {folder!r} is none: correct or unset it"
+            )
         return Path(folder) / self.file
 
     def _in_wheel(self) -> Path | None:

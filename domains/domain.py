@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from sandboxes import Json, Sandbox
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sandboxes import Json, Sandbox
 
 SplitName = Literal["search", "selection", "test"]
 Kind = Literal["code", "answer"]
@@ -29,8 +31,14 @@ class Task:
 
     def public(self) -> dict[str, Json]:
         """Return the JSON object that an agent program is given."""
-        return {"id": self.id, "prompt": self.prompt, "kind": self.kind, "entry_point": self.entry_point,
-                "visible_tests": list(self.visible_tests), "metadata": dict(self.metadata)}
+        return {
+            "id": self.id,
+            "prompt": self.prompt,
+            "kind": self.kind,
+            "entry_point": self.entry_point,
+            "visible_tests": list(self.visible_tests),
+            "metadata": dict(self.metadata),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,7 @@ class Domain(Protocol):
 
     @property
     def version(self) -> str:
-        """Digest of the tasks and of what their answers are compared with: other versions are never compared."""
+        """Digest of the data: results under different versions are never compared."""
 
     @property
     def scorer(self) -> str:
@@ -75,4 +83,7 @@ class Domain(Protocol):
 
 
 class DomainError(ValueError):
-    """The user named a domain, file or split that cannot be had: one line says what was expected, what came, what to do."""
+    """The user named a domain, file or split that cannot be had.
+
+    One line says what was expected, what came, what to do.
+    """

@@ -1,16 +1,21 @@
-"""HumanEval: 164 hand-written Python functions to complete (Chen et al. 2021, "Evaluating Large Language Models Trained on
-Code", https://github.com/openai/human-eval, MIT).
+"""HumanEval: 164 hand-written Python functions to complete.
+
+Chen et al. 2021, "Evaluating Large Language Models Trained on Code",
+https://github.com/openai/human-eval, MIT.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from domains.benchmark import Benchmark, Item
+from domains.benchmark import Benchmark, Item, from_pools
 from domains.data import Row, Source
 from domains.domain import SplitName, Task
 from domains.examples import visible_tests
 from domains.scoring import Tests
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SOURCE = Source(
     file="humaneval/HumanEval.jsonl.gz",
@@ -20,16 +25,23 @@ SOURCE = Source(
 
 SHARES: Mapping[SplitName, int] = {"search": 32, "selection": 32, "test": 100}
 
-WRONG_EXAMPLES = frozenset({})
-"""Docstring examples that contradict the hidden tests of their own task."""
+WRONG_EXAMPLES = frozenset(
+    {
+        "assert median([-10, 4, 6, 1000, 10, 20]) == 15.0",
+        "assert sort_array([1, 5, 2, 3, 4]) == [1, 2, 3, 4, 5]",
+        "assert sort_array([-2, -3, -4, -5, -6]) == [-6, -5, -4, -3, -2]",
+        "assert bf('Earth', 'Mercury') == 'Venus'",
+    }
+)
+"""Docstring examples (tasks 47, 116, 148) that the task's own reference solution contradicts."""
 
 
 def humaneval(*, sizes: Mapping[SplitName, int] | None = None, seed: int = 0) -> Benchmark:
     """Load HumanEval; the agent sees the prompt and the docstring's examples as tests."""
-    return Benchmark(
+    return from_pools(
         "humaneval",
-        "Each task is the header and docstring of a Python function; the answer is Python source that defines the function "
-        "(named task.entry_point) and whatever it needs. Hidden unit tests mark it: all must pass.",
+        "Each task is the header and docstring of a Python function; the answer is Python source that defines "
+        "the function (named task.entry_point) and whatever it needs. Hidden unit tests mark it, all must pass.",
         [(SHARES, [_item(row) for row in SOURCE.rows()])],
         sizes=sizes,
         seed=seed,

@@ -1,9 +1,10 @@
 """Marking: what an answer is compared with, and how.
 
-Each class here is the hidden half of a task. ``mark`` turns any JSON value into a score of 0 or 1 and never raises for a
-bad answer; its reason is one short line that gives away neither a hidden test nor the expected answer. ``key`` turns an
-answer into a text that is equal for answers that mean the same. Answers are untrusted: on the host they are only searched
-for text and numbers, never compiled, and code is executed in the sandbox alone.
+Each class here is the hidden half of a task. ``mark`` turns any JSON value into a score of 0 or 1 and never
+raises for a bad answer; its reason is one short line that gives away neither a hidden test nor the expected
+answer. ``key`` turns an answer into a text that is equal for answers that mean the same. Answers are
+untrusted: on the host they are only searched for text and numbers, never compiled, and code is executed in
+the sandbox alone.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ import re
 import textwrap
 import tokenize
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import Field, dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 from domains.domain import Score
 from sandboxes import Json, Limits, Outcome, Sandbox
@@ -27,11 +28,16 @@ from sandboxes import Json, Limits, Outcome, Sandbox
 LIMITS = Limits(wall_s=20.0, cpu_s=10.0, memory_mb=512)
 """What marking one answer may use."""
 
+LONGEST_CODE = 200_000
+"""Characters of source that are executed; no honest answer comes near."""
+
 
 class Target(Protocol):
-    """What the answers to one task are compared with."""
+    """What the answers to one task are compared with: a frozen dataclass."""
 
-    def mark(self, answer: Json, sandbox: Sandbox) -> Score:
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    def mark(self, answer: Json, sandbox: Sandbox, /) -> Score:
         """Score an answer, whatever its type."""
 
     @staticmethod
@@ -40,7 +46,7 @@ class Target(Protocol):
 
 
 def scorer_digest(*parameters: object) -> str:
-    """Return the first 16 hex digits of SHA-256 over this file, the limits and further parameters of a scorer."""
+    """Return 16 hex digits of SHA-256 over this file, the limits and further parameters of a scorer."""
     source = Path(__file__).read_bytes()
     return hashlib.sha256(source + repr((LIMITS, *parameters)).encode()).hexdigest()[:16]
 
@@ -50,7 +56,7 @@ class Tests:
     """Python tests for a code answer, run by a judge in another process than the candidate's."""
 
     entry: str
-    """The function under test; empty when the tests name several things (candidate and tests then share a process)."""
+    """The function under test; empty when there are several (tests then share the candidate's process)."""
     tests: tuple[str, ...]
     """Each raises on failure."""
     setup: str = ""
@@ -59,32 +65,38 @@ class Tests:
     """Imports and helpers that the prompt gives: put before the answer."""
     stub: str = ""
     """Unfinished source that an answer without ``entry`` is taken to continue."""
+    epilogue: str = ""
+    """Python put after the answer."""
 
-    def mark(self, answer: Json, sandbox: Sandbox) -> Score:
+    def mark(self, answer: Json, sandbox: Sandbox, /) -> Score:
         """Run the tests on the code of the answer; 1 when all pass."""
         code = extract_code(answer, self.entry)
         if not code.strip():
             return Score(0.0, "no code in the answer")
-        outcome = sandbox.check(self._program(code), self.tests, setup=self.setup, entry=self.entry or None, limits=LIMITS)
+        if len(code) > LONGEST_CODE:
+            return Score(0.0, "the code is too long")
+        outcome = sandbox.check(
+            self._program(code), self.tests, setup=self.setup, entry=self.entry or None, limits=LIMITS
+        )
         right = len(outcome.passed) == len(self.tests) and all(outcome.passed)
         return Score(float(right), "passed" if right else _failure(outcome), outcome.cpu_s)
 
     def _program(self, code: str) -> str:
         if self.stub and not _defines(code, self.entry):
             return self.stub + code
-        if not self.preamble:
-            return code
-        future = "".join(re.findall(r"^from __future__ import .*\n?", code, re.MULTILINE))
-        return f"{future}\n{self.preamble}\n{code}"
+        future = "".join(_FUTURE.findall(code)) if self.preamble else ""
+        return "\n".join(part for part in (future, self.preamble, code, self.epilogue) if part)
 
     @staticmethod
     def key(answer: Json) -> str:
         """Return the tokens of the code without comments and layout."""
         code = extract_code(answer)
         try:
-            tokens = [token.string or tokenize.tok_name[token.type]
-                      for token in tokenize.generate_tokens(io.StringIO(code).readline)
-                      if token.type not in (tokenize.COMMENT, tokenize.NL)]
+            tokens = [
+                token.string or tokenize.tok_name[token.type]
+                for token in tokenize.generate_tokens(io.StringIO(code).readline)
+                if token.type not in (tokenize.COMMENT, tokenize.NL)
+            ]
         except (tokenize.TokenError, SyntaxError):
             return "\n".join(line.rstrip() for line in code.splitlines() if line.strip())
         return " ".join(token for token in tokens if not token.isspace())
@@ -96,7 +108,7 @@ class Number:
 
     expected: Decimal
 
-    def mark(self, answer: Json, sandbox: Sandbox) -> Score:  # noqa: ARG002
+    def mark(self, answer: Json, _: Sandbox, /) -> Score:
         """Compare the final number of the answer."""
         number = find_number(answer)
         if number is None:
@@ -121,7 +133,7 @@ class Text:
 
     expected: str
 
-    def mark(self, answer: Json, sandbox: Sandbox) -> Score:  # noqa: ARG002
+    def mark(self, answer: Json, _: Sandbox, /) -> Score:
         """Compare the text of the answer."""
         text = normal_text(answer)
         if not text:
@@ -135,11 +147,23 @@ class Text:
         return normal_text(answer)
 
 
+def expected_number(text: str) -> Number:
+    """Return the target for an answer that data states as ``18`` or ``2,125``."""
+    return Number(Decimal(text.strip().replace(",", "")))
+
+
+def expected_answer(answer: str | float) -> Number | Text:
+    """Return the target for an answer of a user's own: a number where the whole text is one, else a text."""
+    text = str(answer).strip()
+    number = find_number(text) if _NUMBER.fullmatch(text) else None
+    return Text(normal_text(answer)) if isinstance(answer, bool) or number is None else Number(number)
+
+
 def extract_code(answer: Json, entry: str = "") -> str:
     """Return the Python source in an answer, or an empty text when there is none.
 
-    The source is the largest fenced block (one that defines ``entry``, if any does; a fence may be left open at the end),
-    or the whole text when nothing is fenced.
+    The source is the largest fenced block (one that defines ``entry``, if any does; a fence may be left open
+    at the end), or the whole text when nothing is fenced.
     """
     if not isinstance(answer, str):
         return ""
@@ -151,10 +175,12 @@ def extract_code(answer: Json, entry: str = "") -> str:
 
 
 def find_number(answer: Json) -> Decimal | None:
-    r"""Return the final number of an answer: what ``\boxed{}`` or ``####`` marks, else the last one in the text.
+    r"""Return the final number of an answer.
 
-    Understands ``$1,234.50``, ``1 234``, ``45%``, ``-3``, ``.5``, ``1e3``, units after the number, ``3,5`` as a decimal
-    comma, and the digits of other scripts. None when there is no number.
+    It is what ``\boxed{}`` or ``####`` marks, else the last one in the text.
+
+    Understands ``$1,234.50``, ``1 234``, ``45%``, ``-3``, ``.5``, ``1e3``, units after the number, ``3,5`` as
+    a decimal comma, and the digits of other scripts. None when there is no number.
     """
     if isinstance(answer, bool) or not isinstance(answer, int | float | str):
         return None
@@ -171,7 +197,7 @@ def find_number(answer: Json) -> Decimal | None:
 
 
 def normal_text(answer: Json) -> str:
-    """Return an answer's text in one case, with single spaces and without the punctuation and quotes around it."""
+    """Return an answer's text in one case, with single spaces and no punctuation or quotes around it."""
     if isinstance(answer, str):
         text = _final(_printable(answer))
     else:
@@ -180,20 +206,27 @@ def normal_text(answer: Json) -> str:
         except (ValueError, RecursionError):  # too deep, or an integer too long to print
             return ""
     text = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-    return text.strip(" .,;:!?\"'`*“”‘’«»。，！？、") or text  # noqa: RUF001
+    return text.strip(_AROUND) or text
 
+
+_AROUND = " .,;:!?\"'`*\u201c\u201d\u2018\u2019\u00ab\u00bb\u3001\u3002\uff01\uff0c\uff1f"
+"""Punctuation and quotes, those of Chinese and Japanese included."""
+
+_SEPARATOR = r"[,'_ \u00a0\u2009\u202f]"
+"""Stands between thousands."""
 
 _NUMBER = re.compile(
     r"""
-    (?P<sign>(?<![\w.)\]])[-−])?             # a minus that is not a difference or a hyphen
+    (?P<sign>(?<![\w.)\]])[-\u2212])?   # a minus that is not a difference or a hyphen
     [ ]?[$€£¥₹]?[ ]?
     (?:
-        (?P<grouped>\d{1,3}(?:(?P<separator>[,\u00a0\u202f\u2009 '_])\d{3}(?!\d))(?:(?P=separator)\d{3}(?!\d))*(?:\.\d+)?)
+        (?P<grouped>\d{1,3}(?P<separator>SEPARATOR)\d{3}(?!\d)(?:(?P=separator)\d{3}(?!\d))*(?:\.\d+)?)
+      | (?P<dotted>\d{1,3}(?:\.\d{3}){2,}(?![\d.]))
       | (?P<comma>\d+,\d{1,2}(?![\d,]))
       | (?P<plain>\d+(?:\.\d+)?|\.\d+)
     )
     (?:[eE](?P<exponent>[+-]?\d{1,3})(?!\w))?
-    """,  # noqa: RUF001
+    """.replace("SEPARATOR", _SEPARATOR),
     re.VERBOSE,
 )
 
@@ -201,6 +234,8 @@ _NUMBER = re.compile(
 def _decimal(match: re.Match[str]) -> Decimal:
     if match["grouped"]:
         digits = match["grouped"].replace(match["separator"], "")
+    elif match["dotted"]:
+        digits = match["dotted"].replace(".", "")
     else:
         digits = (match["comma"] or match["plain"]).replace(",", ".")
     sign = "-" if match["sign"] else ""
@@ -235,25 +270,45 @@ def _fenced_blocks(text: str) -> list[str]:
 
 
 def _defines(code: str, entry: str) -> bool:
-    return bool(entry) and re.search(rf"^\s*(?:(?:async\s+)?def|class)\s+{re.escape(entry)}\b|^{re.escape(entry)}\s*[:=]", code,
-                                     re.MULTILINE) is not None
+    return (
+        bool(entry)
+        and re.search(
+            rf"^\s*(?:(?:async\s+)?def|class)\s+{re.escape(entry)}\b|^{re.escape(entry)}\s*[:=]",
+            code,
+            re.MULTILINE,
+        )
+        is not None
+    )
 
 
 def _printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-_EXCEPTIONS = frozenset(name for name, value in vars(builtins).items()
-                        if isinstance(value, type) and issubclass(value, BaseException))
+_FUTURE = re.compile(r"^from __future__ import .*\n?", re.MULTILINE)
+"""Must come first in a module, so before the preamble."""
 
-_KILLED = {"wall": "timeout", "cpu": "timeout", "cap": "timeout", "memory": "out of memory", "output": "too much output",
-           "signal": "crashed"}
+_EXCEPTIONS = frozenset(
+    name
+    for name, value in vars(builtins).items()
+    if isinstance(value, type) and issubclass(value, BaseException)
+)
+
+_KILLED = {
+    "wall": "timeout",
+    "cpu": "timeout",
+    "cap": "timeout",
+    "memory": "out of memory",
+    "output": "too much output",
+    "signal": "crashed",
+}
 
 
 def _failure(outcome: Outcome) -> str:
     """Say in a word or two why a candidate failed.
 
-    Only names of built-in exceptions pass: a program could otherwise send hidden test inputs out through a name of its own.
+    Only names of built-in exceptions pass: a program could otherwise send hidden test inputs out through a
+    name of its own.
     """
     if outcome.killed_by:
         return _KILLED[outcome.killed_by]

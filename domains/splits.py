@@ -1,18 +1,22 @@
 """Which task belongs to which split.
 
-The order of tasks is that of ``sha256(seed, task id)``: no random generator is involved, so it is the same under every
-Python version and machine. The ordered tasks of a pool are cut into one part a split, by fixed shares, and a split is a
-prefix of its part. So a smaller split is the beginning of a larger one, and changing the size of one split leaves the
-others as they are. Only a split larger than its part takes more, from the ends of what the others leave unused.
+The order of tasks is that of ``sha256(seed, task id)``: no random generator is involved, so it is the same
+under every Python version and machine. The ordered tasks of a pool are cut into one part a split, by fixed
+shares, and a split is a prefix of its part. So a smaller split is the beginning of a larger one, and changing
+the size of one split leaves the others as they are. Only a split larger than its part takes more, from the
+ends of what the others leave unused.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from domains.domain import DomainError, SplitName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 NAMES: tuple[SplitName, ...] = ("search", "selection", "test")
 
@@ -48,7 +52,9 @@ def partition(ids: Sequence[str], shares: Mapping[SplitName, int], seed: int) ->
     return parts
 
 
-def split(pools: Sequence[Pool], sizes: Mapping[SplitName, int] | None, seed: int) -> dict[SplitName, list[str]]:
+def deal(
+    pools: Sequence[Pool], sizes: Mapping[SplitName, int] | None, seed: int
+) -> dict[SplitName, list[str]]:
     """Return the task ids of each split, pairwise disjoint.
 
     Args:
@@ -60,12 +66,7 @@ def split(pools: Sequence[Pool], sizes: Mapping[SplitName, int] | None, seed: in
         DomainError: an unknown split, a negative size, or more tasks than the pool has.
 
     """
-    asked = dict(sizes or {})
-    for name, size in asked.items():
-        if name not in NAMES:
-            raise DomainError(f"unknown split {name!r}: the splits are {', '.join(NAMES)}")
-        if size < 0:
-            raise DomainError(f"the size of split {name!r} must be 0 or more, not {size}")
+    asked = checked(sizes)
     chosen: dict[SplitName, list[str]] = {}
     for pool in pools:
         parts = partition(pool.ids, pool.shares, seed)
@@ -73,11 +74,24 @@ def split(pools: Sequence[Pool], sizes: Mapping[SplitName, int] | None, seed: in
     return {name: chosen[name] for name in NAMES}
 
 
+def checked(sizes: Mapping[SplitName, int] | None) -> dict[SplitName, int]:
+    """Return ``sizes`` as a dict; an unknown split or a negative size raises :class:`DomainError`."""
+    asked = dict(sizes or {})
+    for name, size in asked.items():
+        if name not in NAMES:
+            raise DomainError(f"unknown split {name!r}: the splits are {', '.join(NAMES)}")
+        if size < 0:
+            raise DomainError(f"the size of split {name!r} must be 0 or more, not {size}")
+    return asked
+
+
 def _choose(parts: dict[SplitName, list[str]], asked: Mapping[SplitName, int]) -> dict[SplitName, list[str]]:
     have = sum(map(len, parts.values()))
     if sum(asked.values()) > have:
         wanted = " + ".join(f"{name} {size}" for name, size in asked.items())
-        raise DomainError(f"too few tasks: asked for {wanted}, there are {have} for {', '.join(parts)} together")
+        raise DomainError(
+            f"too few tasks: asked for {wanted}, there are {have} for {', '.join(parts)} together"
+        )
     wants = {name: asked.get(name, min(DEFAULT_SIZES[name], len(part))) for name, part in parts.items()}
     excess = sum(wants.values()) - have
     for name in reversed(parts):  # splits nobody asked for give way to those somebody did
@@ -87,8 +101,8 @@ def _choose(parts: dict[SplitName, list[str]], asked: Mapping[SplitName, int]) -
             excess -= given
     chosen = {name: part[: wants[name]] for name, part in parts.items()}
     spare = [task for name, part in parts.items() for task in part[wants[name] :]][::-1]
-    for name in chosen:
-        lacking = wants[name] - len(chosen[name])
-        chosen[name] += spare[:lacking]
+    for name, tasks in chosen.items():
+        lacking = wants[name] - len(tasks)
+        tasks.extend(spare[:lacking])
         del spare[:lacking]
     return chosen
