@@ -132,6 +132,7 @@ class Evaluator:
             scorer=self.domain.scorer,
             tasks=tasks,
         )
+        self.archive.add_program(program)
         self.archive.add_evaluation(evaluation)
         return evaluation
 

@@ -201,9 +201,8 @@ class Search:
     def evaluate(self, state: Candidate) -> Candidate:
         """Measure the program on the search split."""
         self.observe(state["generation"], state["slot"], "evaluate", state["proposal"]["name"])
-        program = self.program(state)
-        self.archive.add_program(program)
-        (evaluation,) = self.evaluator.evaluate(self.run, [program], self.domain.tasks("search"), "search")
+        tasks = self.domain.tasks("search")
+        (evaluation,) = self.evaluator.evaluate(self.run, [self.program(state)], tasks, "search")
         rollouts = self.archive.rollouts(evaluation.id)
         crashed = [rollout.failure for rollout in rollouts if rollout.failure]
         broken = len(crashed) > CRASH_SHARE * len(rollouts)

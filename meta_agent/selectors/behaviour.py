@@ -26,7 +26,7 @@ def __probe__(inputs):
         try:
             value = repr({entry}(*ast.literal_eval(text)))
         except Exception as error:
-            value = type(error).__name__
+            value = "!" + type(error).__name__
         seen.append(value[:500])
     return seen
 """
@@ -42,7 +42,7 @@ class Behaviour:
         self.cpu_s = 0.0
 
     def key(self, code: str) -> tuple[str, ...] | str | None:
-        """Return the outputs of ``code`` on the inputs, or None when it crashes before it is asked.
+        """Return the outputs of ``code`` on the inputs, or None when it never gives one.
 
         Without inputs the key is the normalised source: equal programs then vote together.
         """
@@ -53,7 +53,8 @@ class Behaviour:
             code + _PROBE.replace("{entry}", self.entry), entry="__probe__", args=args, limits=LIMITS
         )
         self.cpu_s += outcome.cpu_s
-        return tuple(str(value) for value in outcome.value) if isinstance(outcome.value, list) else None
+        seen = [str(value) for value in outcome.value] if isinstance(outcome.value, list) else []
+        return None if all(value.startswith("!") for value in seen) else tuple(seen)
 
 
 def probe_inputs(entry: str, tests: Sequence[str]) -> tuple[str, ...]:

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from domains import Task, load_domain
+from meta_agent.broker import Broker
+from sandboxes import ProcessSandbox
+from tests.meta_agent.conftest import Bench
+
+TASK = Task(
+    id="t",
+    prompt="def plus_3(x): ...",
+    kind="code",
+    entry_point="plus_3",
+    visible_tests=("assert plus_3(1) == 4",),
+)
+RIGHT = "def plus_3(x):\n    return x + 3"
+WRONG = "def plus_3(x):\n    return x - 3"
+CRASH = "def plus_3(x):\n    return y"
+
+
+@pytest.fixture
+def broker(bench: Bench, sandbox: ProcessSandbox) -> Broker:
+    return Broker(
+        task=TASK, domain=bench.domain, gateway=bench.gateway, sandbox=sandbox, model="agent", max_calls=5
+    )
+
+
+def test_llm_counts_and_records(broker: Broker) -> None:
+    reply = broker({"op": "llm", "prompt": "def plus_3(x)", "temperature": 0.5, "n": 3})
+    assert len(reply["texts"]) == 3  # type: ignore[arg-type]
+    assert (broker.calls, len(broker.trace)) == (3, 3)
+    assert broker.prompt_tokens > 0
+    assert broker.completion_tokens > 0
+    assert broker.cost_usd == 0.0
+
+
+def test_calls_run_out(broker: Broker) -> None:
+    assert "no model calls left: this task allows 5" in str(
+        broker({"op": "llm", "prompt": "x", "n": 6})["error"]
+    )
+    assert broker.calls == 5
+    assert broker({"op": "remaining"})["remaining"]["calls"] == 0  # type: ignore[index,call-overload]
+
+
+def test_equal_prompts_are_drawn_anew_and_reproducibly(bench: Bench, sandbox: ProcessSandbox) -> None:
+    def draws(seed: int, temperature: float) -> list[Any]:
+        broker = Broker(
+            task=TASK, domain=bench.domain, gateway=bench.gateway, sandbox=sandbox, model="agent", seed=seed
+        )
+        for _ in range(3):
+            broker({"op": "llm", "prompt": "same", "temperature": temperature})
+        return [event["sample"] for event in broker.trace]
+
+    assert draws(0, 0.8) == draws(0, 0.8) == [0, 1, 2]
+    assert not set(draws(0, 0.8)) & set(draws(2, 0.8))
+    assert draws(2, 0.0) == [0, 0, 0]
+
+
+def test_run_gives_feedback_for_repair(broker: Broker) -> None:
+    assert broker({"op": "run", "code": RIGHT, "tests": ["assert plus_3(1) == 4"]}) == {
+        "passed": True, "score": 1.0, "feedback": "", "output": ""}  # fmt: skip
+    wrong = broker({"op": "run", "code": WRONG, "tests": ["assert plus_3(1) == 4", "assert plus_3(3) == 0"]})
+    assert wrong["passed"] is False
+    assert wrong["score"] == 0.5
+    assert "assert plus_3(1) == 4" in str(wrong["feedback"])
+    assert "NameError" in str(
+        broker({"op": "run", "code": CRASH, "tests": ["assert plus_3(1) == 4"]})["feedback"]
+    )
+    assert "wall" in str(broker({"op": "run", "code": "while True: pass", "tests": []})["feedback"])
+
+
+def test_select_and_vote(broker: Broker) -> None:
+    tests = ["assert plus_3(1) == 4"]
+    assert broker({"op": "select", "candidates": [WRONG, CRASH, RIGHT], "tests": tests})["index"] == 2
+    same = "def plus_3(number):\n    return 3 + number"
+    assert broker({"op": "vote", "candidates": [WRONG, RIGHT, same]})["index"] == 1
+    assert broker({"op": "vote", "candidates": [CRASH, "syntax error here", WRONG]})["index"] == 2
+
+
+def test_vote_on_answers_by_meaning(bench: Bench, sandbox: ProcessSandbox, tmp_path: Path) -> None:
+    file = tmp_path / "capitals.jsonl"
+    file.write_text("".join(f'{{"prompt": "Capital {i} of France?", "answer": "Paris"}}\n' for i in range(3)))
+    domain = load_domain(str(file), sizes={"search": 1, "selection": 1, "test": 1})
+    task = domain.tasks("search")[0]
+    broker = Broker(task=task, domain=domain, gateway=bench.gateway, sandbox=sandbox, model="agent")
+    assert broker({"op": "vote", "candidates": ["12", "Paris", "paris ", ""]})["index"] == 1
+
+
+@pytest.mark.parametrize("request_", [
+    {}, {"op": "keys"}, {"op": ["llm"]}, {"op": "llm", "prompt": 3}, {"op": "llm", "prompt": "x", "n": 10**9},
+    {"op": "llm", "prompt": "x", "temperature": "hot"}, {"op": "vote", "candidates": []},
+    {"op": "vote", "candidates": "abc"}, {"op": "select", "candidates": ["x"] * 100}, {"op": "run", "code": None},
+])  # fmt: skip
+def test_bad_requests_are_answered(broker: Broker, request_: dict[str, Any]) -> None:
+    reply = broker(request_)
+    assert list(reply) == ["error"]
+    assert broker.calls == 0
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(op=st.sampled_from(["llm", "remaining", "log", "vote", "x"]), fields=st.dictionaries(
+    st.sampled_from(["prompt", "n", "temperature", "max_tokens", "system", "candidates", "text"]), JSON))  # fmt: skip
+def test_any_request_gets_an_object(broker: Broker, op: str, fields: dict[str, Any]) -> None:
+    assert isinstance(broker({**fields, "op": op}), dict)

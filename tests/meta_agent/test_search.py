@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.sqlite import SqliteSaver
+
+from meta_agent.agents import load_agent
+from meta_agent.config import SearchConfig
+from meta_agent.finish import Finish
+from meta_agent.proposers import Example, Proposal, ReflectiveProposer
+from meta_agent.search import Search
+from tests.meta_agent.conftest import Bench
+
+SEEDS = [load_agent("direct"), load_agent("self_consistency")]
+SOLVER = "def forward(task, kit):\n    kit.llm('x{n}')\n    k = task.entry_point.split('_')[1]\n    return f'def plus_{{k}}(x):\\n    return x + {{k}}'"
+
+
+class Script:
+    """A proposer that plays listed sources: the first of a slot's list is proposed, the others are its repairs."""
+
+    name = "script"
+
+    def __init__(self, plays: dict[int, list[str]]) -> None:
+        self.plays = plays
+        self.errors: list[str] = []
+        self.parents: list[Sequence[Example]] = []
+
+    def propose(self, parents: Sequence[Example], draw: int) -> Proposal:
+        self.parents.append(parents)
+        return Proposal(name=f"play {draw}", thought="scripted", source=self.plays[draw][0])
+
+    def reflect(self, proposal: Proposal, parents: Sequence[Example], step: int, draw: int) -> Proposal:
+        return proposal
+
+    def repair(self, proposal: Proposal, error: str, attempt: int, draw: int) -> Proposal:
+        self.errors.append(error)
+        return Proposal(name=proposal.name, thought=proposal.thought, source=self.plays[draw][attempt])
+
+
+def search(bench: Bench, script: Script, **settings: object) -> Search:
+    config = SearchConfig.model_validate(
+        {"generations": 1, "width": len(script.plays), "repairs": 2, **settings}
+    )
+    loop = Search(run="r", config=config, domain=bench.domain, archive=bench.archive, evaluator=bench.evaluator,
+                  proposer=script, seeds=SEEDS)  # fmt: skip
+    loop(InMemorySaver())
+    return loop
+
+
+def test_programs_that_ran_become_members_with_parents_thought_and_diff(bench: Bench) -> None:
+    search(bench, Script({0: [SOLVER.format(n=0)], 1: [SOLVER.format(n=1)]}))
+    found = [m for m in bench.archive.members("r") if m.generation == 1]
+    assert [m.slot for m in found] == [0, 1]
+    for member in found:
+        program = bench.archive.program(member.program)
+        assert program.thought == "scripted"
+        assert set(member.parents) <= {seed.id for seed in SEEDS}
+        assert member.diff.startswith(f"--- {bench.archive.program(member.parents[0]).name}")
+        (evaluation,) = bench.archive.evaluations(run="r", program=member.program)
+        assert [r.score for r in bench.archive.rollouts(evaluation.id)] == [1.0] * 6
+
+
+def test_a_broken_program_is_repaired_with_its_real_error(bench: Bench) -> None:
+    script = Script({0: ["def forward(task, kit):\n    return kit.llm(task.promt)",
+                         "def forward(task, kit):\n    return kit.llm(task.prompt) + 1", SOLVER.format(n=0)]})  # fmt: skip
+    search(bench, script)
+    assert "task has no 'promt'" in script.errors[0]
+    assert "TypeError" in script.errors[1]
+    assert "kit.llm(task.prompt) + 1" in script.errors[1]
+    (found,) = [m for m in bench.archive.members("r") if m.generation == 1]
+    assert found.repairs == 2
+    assert [(f.attempt, f.stage) for f in bench.archive.failures("r")] == [(0, "check"), (1, "try")]
+
+
+def test_what_cannot_be_repaired_is_counted_not_lost(bench: Bench) -> None:
+    script = Script(
+        {0: ["def forward(:"] * 3, 1: [SEEDS[0].source] * 3, 2: [SOLVER.format(n=2)], 3: [SOLVER.format(n=2)]}
+    )
+    search(bench, script)
+    assert [m.slot for m in bench.archive.members("r") if m.generation == 1] == [2]
+    stages = Counter((f.slot, f.stage) for f in bench.archive.failures("r"))
+    assert stages == {(0, "check"): 3, (1, "duplicate"): 3, (3, "duplicate"): 1}
+
+
+def test_later_generations_descend_from_earlier_ones(bench: Bench) -> None:
+    script = Script({n: [SOLVER.format(n=n)] for n in range(12)})
+    search(bench, script, generations=6, width=2)
+    found = [m for m in bench.archive.members("r") if m.generation > 1]
+    assert {m.generation for m in found} == {2, 3, 4, 5, 6}
+    bred = {m.program for m in bench.archive.members("r") if m.generation >= 1}
+    assert any(bred & set(m.parents) for m in found)
+    assert all(example.score in (1.0,) for example in script.parents[-1] if example.name.startswith("play"))
+
+
+def test_the_archive_is_the_same_whatever_the_timing(bench: Bench) -> None:
+    def outcome(run: str, workers: int) -> list[tuple[object, ...]]:
+        from archive import Run
+        from meta_agent.evaluation import Allowance, Evaluator
+
+        bench.archive.add_run(
+            Run(id=run, kind="search", domain=bench.domain.name, domain_version=bench.domain.version)
+        )
+        evaluator = Evaluator(archive=bench.archive, domain=bench.domain, gateway=bench.gateway, sandbox=bench.evaluator.sandbox,
+                              model="agent", workers=workers, allowance=Allowance(calls=12))  # fmt: skip
+        config = SearchConfig(generations=2, width=3, finalists=2)
+        proposer = ReflectiveProposer(bench.gateway, "meta", description="", kind="code")
+        Search(run=run, config=config, domain=bench.domain, archive=bench.archive, evaluator=evaluator, proposer=proposer,
+               seeds=SEEDS)(SqliteSaver(sqlite3.connect(":memory:", check_same_thread=False)))  # fmt: skip
+        card = Finish(
+            run=run, config=config, domain=bench.domain, archive=bench.archive, evaluator=evaluator
+        )()
+        evaluator.close()
+        members = [
+            (m.program, m.generation, m.slot, m.parents, m.repairs) for m in bench.archive.members(run)
+        ]
+        scores = sorted((e.program, e.split, r.task, r.score) for e in bench.archive.evaluations(run=run)
+                        for r in bench.archive.rollouts(e.id))  # fmt: skip
+        return [*members, *scores, *((line.role, line.program, line.accuracy.mean) for line in card.lines)]
+
+    assert outcome("a", 1) == outcome("b", 8)
+
+
+@pytest.mark.parametrize("stop_at", [1, 2])
+def test_enough_ends_the_search_early(bench: Bench, stop_at: int) -> None:
+    asked: list[int] = []
+
+    def enough() -> bool:
+        asked.append(1)
+        return len(asked) > stop_at
+
+    loop = Search(run="r", config=SearchConfig(generations=5, width=1), domain=bench.domain, archive=bench.archive,
+                  evaluator=bench.evaluator, proposer=Script({n: [SOLVER.format(n=n)] for n in range(5)}), seeds=SEEDS,
+                  enough=enough)  # fmt: skip
+    loop(InMemorySaver())
+    assert max(m.generation for m in bench.archive.members("r")) == stop_at
