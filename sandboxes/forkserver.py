@@ -23,7 +23,6 @@ import importlib
 import json
 import math
 import os
-import random
 import resource
 import selectors
 import signal
@@ -201,7 +200,7 @@ def _build_root(roots: list[str], hidden: list[str]) -> None:
     trees = {path: kernel.take_tree(path) for path in paths}
     folders = {path for path in paths if Path(path).is_dir()}
     links = {path: path.readlink() for path in Path("/").iterdir() if path.is_symlink()}
-    links |= {path: path.resolve() for path in map(Path, _LOADERS) if path.exists()}
+    links |= {path.parent.resolve() / path.name: path.resolve() for path in map(Path, _LOADERS) if path.exists()}
     new = "/dev"  # any folder will do
     kernel.mount_tmpfs(new, "size=1m,mode=755")
     for path, tree in trees.items():
@@ -428,7 +427,7 @@ def main(control: int, level: str) -> None:
         return
     for module in [name for name in sys.modules if name.partition(".")[0] == "sandboxes"]:
         del sys.modules[module]
-    random.seed(0)
+    kernel.share_one_heap()
     gc.collect()
     gc.disable()
     gc.freeze()

@@ -20,6 +20,7 @@ import io
 import json
 import linecache
 import os
+import random
 import reprlib
 import sys
 import threading
@@ -321,8 +322,8 @@ class Proxy:
 
     def __call__(self, *arguments: object, **named: object) -> Any:
         """Call the candidate; arguments that it changes are changed here too."""
-        parts = [reprlib.repr(item) for item in arguments]
-        parts += [f"{key}={reprlib.repr(item)}" for key, item in named.items()]
+        parts = [_show(item) for item in arguments]
+        parts += [f"{key}={_show(item)}" for key, item in named.items()]
         self.last = f"{self.__name__}({', '.join(parts)})"
         message = {"args": [encode(item) for item in arguments], "kwargs": encode(dict(named))}
         answer = self._exchange(message)
@@ -341,8 +342,15 @@ class Proxy:
         for index, item in changed.items():
             if 0 <= index < len(arguments):
                 _overwrite(arguments[index], item)
-        self.last += f" returned {reprlib.repr(value)}"
+        self.last += f" returned {_show(value)}"
         return value
+
+
+def _show(value: object) -> str:
+    try:
+        return reprlib.repr(value)
+    except ValueError:
+        return "a very large number"
 
 
 def _overwrite(old: object, new: object) -> None:
@@ -468,6 +476,7 @@ def serve(role: str, box: str) -> NoReturn:
     os.environ.clear()
     os.environ.update({"HOME": box, "TMPDIR": box, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"})
     sys.argv = [""]
+    random.seed(0)  # the module reseeds itself after a fork
     # Not buffered, so that what was printed is there when the program is killed.
     sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), "utf-8", "replace")
     sys.stdout, sys.stderr = (
