@@ -196,14 +196,13 @@ class Budget:
 
         With ``reached``, a limit that is used up to the last unit counts as a misfit too.
         """
-        used = self._now()
-        total = sum((hold.worst for hold in self._holds), used + worst)
+        now = self._now()
         for name, limit in self.limits.items():
-            need = getattr(total, name)
+            used, asked = getattr(now, name), getattr(worst, name)
+            need = used + sum(getattr(hold.worst, name) for hold in self._holds) + asked
             if need > limit or (need == limit and (reached or name == "seconds")):
-                asked = getattr(worst, name)
                 may = f", the next request may need {asked:,.6g}" if asked else ""
-                return f"the budget of {limit:,.6g} {name} is used up: {getattr(used, name):,.6g} spent{may}"
+                return f"the budget of {limit:,.6g} {name} is used up: {used:,.6g} spent{may}"
         return ""
 
     def _now(self) -> Spend:

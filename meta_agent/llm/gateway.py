@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import threading
 import time
 from concurrent.futures import Future
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Self
 
 from archive.records import Call
@@ -169,7 +168,7 @@ class Gateway:
             cost_usd=completion.cost_usd,
             seconds=completion.seconds,
             created=time.time(),
-            request=json.dumps(asdict(request), ensure_ascii=False),
+            request=request.to_json(),
             reply=completion.text,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 
@@ -33,9 +33,15 @@ class Request:
     grammar: str = ""
     """GBNF grammar for the reply, where the backend can constrain decoding."""
 
+    def to_json(self) -> str:
+        """Return all fields as one JSON object with sorted names."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        fields["messages"] = [{"content": message.content, "role": message.role} for message in self.messages]
+        return json.dumps(fields, sort_keys=True)
+
     def key(self) -> str:
         """Return the content address: SHA-256 over all fields."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

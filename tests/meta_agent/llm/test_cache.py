@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +16,9 @@ from hypothesis import strategies as st
 
 from meta_agent.errors import UserError
 from meta_agent.llm import Cache, Completion, default_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 completions = st.builds(
     Completion,
@@ -49,7 +52,11 @@ def test_what_was_put_is_got_marked_as_cached(stored: dict[str, Completion]) -> 
         found = cache.get(key)
         assert found is not None
         assert found.cached
-        assert (found.text, found.cost_usd, found.finish) == (completion.text, completion.cost_usd, completion.finish)
+        assert (found.text, found.cost_usd, found.finish) == (
+            completion.text,
+            completion.cost_usd,
+            completion.finish,
+        )
         assert found.seconds == completion.seconds
     assert len(cache) == len(stored)
     cache.close()
@@ -87,7 +94,9 @@ def test_64_threads_and_another_process_share_a_file(tmp_path: Path) -> None:
 def test_what_was_put_survives_kill_9(tmp_path: Path, seed: int) -> None:
     path, told = tmp_path / "llm.db", 0
     for _ in range(2):
-        with subprocess.Popen([sys.executable, "-c", WRITER, path, str(told)], stdout=subprocess.PIPE) as writer:
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITER, path, str(told)], stdout=subprocess.PIPE
+        ) as writer:
             assert writer.stdout is not None
             assert writer.stdout.readline()
             time.sleep(random.Random(seed).uniform(0.0, 0.15))
@@ -106,7 +115,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "llm.db")
     cache.put("k", "m", Completion("kept", 1, 1))
     cache._db.execute("PRAGMA max_page_count=3")
-    with pytest.raises(UserError, match="full.*make room") as caught:
+    with pytest.raises(UserError, match=r"full.*make room") as caught:
         cache.put("big", "m", Completion("x" * 100_000, 1, 1))
     assert "\n" not in str(caught.value)
     assert cache.get("k") is not None

@@ -5,18 +5,30 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.meta_agent.llm.endpoint import Endpoint, Fault, always, answer, every_third_fails, healthy
 
 from meta_agent.errors import OutageError, RequestError, TransientError, UserError
-from meta_agent.llm import LLM, Backend, Completion, Gateway, Message, Request, Retries, ScriptedLLM, open_backend
+from meta_agent.llm import (
+    LLM,
+    Backend,
+    Completion,
+    Gateway,
+    Message,
+    Request,
+    Retries,
+    ScriptedLLM,
+    open_backend,
+)
 from meta_agent.llm.hosted import Hosted
 from meta_agent.llm.openai_compatible import OpenAICompatible
+from tests.meta_agent.llm.endpoint import Endpoint, Fault, always, answer, every_third_fails, healthy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 CANARY = "sk-canary-0123456789abcdef"
 TIMEOUT_S = 1.0
@@ -34,13 +46,12 @@ def hosted(url: str) -> tuple[str, LLM]:
 
 @pytest.fixture(params=[compatible, hosted])
 def kind(request: pytest.FixtureRequest) -> Callable[[str], tuple[str, LLM]]:
-    return request.param
+    chosen: Callable[[str], tuple[str, LLM]] = request.param
+    return chosen
 
 
 @pytest.fixture
-def serve(
-    kind: Callable[[str], tuple[str, LLM]], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Any]:
+def serve(kind: Callable[[str], tuple[str, LLM]], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     @contextmanager
     def serving(fault: Fault = healthy, **options: Any) -> Iterator[tuple[Endpoint, str, LLM]]:
         monkeypatch.setenv("OPENAI_API_KEY", CANARY)
@@ -66,7 +77,9 @@ def expected(request: Request) -> str:
 def test_a_completion_carries_text_usage_and_the_request_arrives_whole(serve: Any) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
     with serve() as (endpoint, model, llm):
-        request = ask(model, temperature=0.7, max_tokens=33, stop=("END",), sample=5, schema=json.dumps(schema))
+        request = ask(
+            model, temperature=0.7, max_tokens=33, stop=("END",), sample=5, schema=json.dumps(schema)
+        )
         completion = llm.complete(request)
         assert completion == Completion(expected(request), (8 + 5) // 4 + 9, 7)
         (body,) = endpoint.seen
@@ -108,7 +121,10 @@ def test_what_may_pass_is_transient(serve: Any, fault: str) -> None:
 )
 def test_what_cannot_pass_is_said_at_once(serve: Any, fault: str, error: type[Exception], words: str) -> None:
     with serve(always(fault)) as (endpoint, model, llm):
-        with Gateway(lambda _: Backend(llm), retries=QUICK) as gateway, pytest.raises(error, match=words) as caught:
+        with (
+            Gateway(lambda _: Backend(llm), retries=QUICK) as gateway,
+            pytest.raises(error, match=words) as caught,
+        ):
             gateway.complete(ask(model))
         assert len(endpoint.seen) == 1
         assert one_safe_line(caught.value)
@@ -143,7 +159,9 @@ def test_a_dead_endpoint_is_one_line_in_bounded_time_and_is_not_hammered(serve: 
             if fault != "refused":
                 assert len(endpoint.seen) < 32 + 20, "after the first wave, one at a time probes"
                 endpoint.fault = healthy
-                assert gateway.complete(ask(model)).text == expected(ask(model)), "a model that is back is used"
+                assert gateway.complete(ask(model)).text == expected(ask(model)), (
+                    "a model that is back is used"
+                )
 
 
 def one_safe_line(error: BaseException) -> bool:
@@ -151,13 +169,17 @@ def one_safe_line(error: BaseException) -> bool:
     chain = [error, error.__cause__]
     while chain[-1] is not None:
         chain.append(chain[-1].__cause__)
-    return "\n" not in text and all(CANARY not in str(link) and CANARY[3:] not in repr(link) for link in chain)
+    return "\n" not in text and all(
+        CANARY not in str(link) and CANARY[3:] not in repr(link) for link in chain
+    )
 
 
 def test_a_scripted_model_keeps_the_same_contract() -> None:
     lock = threading.Lock()
     with lock:
-        llm = ScriptedLLM(lambda request: answer([{"role": "user", "content": request.messages[-1].content}], 0))
+        llm = ScriptedLLM(
+            lambda request: answer([{"role": "user", "content": request.messages[-1].content}], 0)
+        )
     with ThreadPoolExecutor(8) as pool:
         texts = [c.text for c in pool.map(llm.complete, [ask("scripted", f"q{i}") for i in range(64)])]
     assert texts == [answer([{"role": "user", "content": f"q{i}"}], 0) for i in range(64)]
