@@ -130,10 +130,6 @@ class Jail:
         kernel.die_with_parent()
         if self.level != "L2" and os.getppid() != self._pid:  # it had died before
             os._exit(1)
-        high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for fd in fds]
-        for fd, places in zip(high, ((3,), (0,), (1, 2), (4,)), strict=False):
-            for place in places:
-                os.dup2(fd, place, inheritable=place < 3)
         if self.level == "L2":
             self._landlock = kernel.Landlock(self._abi)
             self._landlock.allow_reading("/")
@@ -142,6 +138,10 @@ class Jail:
                 self._landlock.allow_device(f"/dev/{name}")
         if self._landlock:
             self._landlock.enforce()
+        high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for fd in fds]
+        for fd, places in zip(high, ((3,), (0,), (1, 2), (4,)), strict=False):
+            for place in places:
+                os.dup2(fd, place, inheritable=place < 3)
         kernel.close_from(3 + (1 if len(fds) < 4 else 2))
         _limit(limits, self._size, _tasks(limits, self.level))
         if self.level == "L2":
@@ -200,7 +200,9 @@ def _build_root(roots: list[str], hidden: list[str]) -> None:
     trees = {path: kernel.take_tree(path) for path in paths}
     folders = {path for path in paths if Path(path).is_dir()}
     links = {path: path.readlink() for path in Path("/").iterdir() if path.is_symlink()}
-    links |= {path.parent.resolve() / path.name: path.resolve() for path in map(Path, _LOADERS) if path.exists()}
+    links |= {
+        path.parent.resolve() / path.name: path.resolve() for path in map(Path, _LOADERS) if path.exists()
+    }
     new = "/dev"  # any folder will do
     kernel.mount_tmpfs(new, "size=1m,mode=755")
     for path, tree in trees.items():

@@ -348,24 +348,44 @@ class _Desk:
         self._broker = broker
         self._clock = clock
         self._buffer = wire.Buffer()
+        self._unsent = bytearray()
+
+    def waiting_for(self) -> int:
+        """Return the poll events to serve: requests, unless too many answers are unread, and room for those."""
+        return (select.POLLIN if len(self._unsent) < wire.CAP else 0) | (
+            select.POLLOUT if self._unsent else 0
+        )
 
     def serve(self) -> bool:
         """Answer what has come in; returns False when the program has closed its end.
+
+        Never blocks on a program that asks much and reads nothing.
 
         Raises:
             wire.WireError: The program does not keep to the protocol.
 
         """
-        data = _receive(self.channel)
-        self._buffer.feed(data)
-        while self._clock.left() > 0 and (body := self._buffer.take()) is not None:
+        try:
+            data = self.channel.recv(1 << 16, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            data = None
+        except ConnectionError:
+            data = b""
+        self._buffer.feed(data or b"")
+        while len(self._unsent) < wire.CAP and self._clock.left() > 0:
+            body = self._buffer.take()
+            if body is None:
+                break
             started = time.monotonic()
-            answer = self._answer(body)
+            self._unsent += self._answer(body)
             self._clock.waited += time.monotonic() - started
-            self.channel.settimeout(max(self._clock.left(), 0.001))
-            with contextlib.suppress(ConnectionError, TimeoutError):  # then its time is over, or it is
-                self.channel.sendall(answer)
-        return bool(data)
+            self._send()
+        self._send()
+        return data != b""
+
+    def _send(self) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            del self._unsent[: self.channel.send(self._unsent, socket.MSG_DONTWAIT)]
 
     def _answer(self, body: bytes) -> bytes:
         try:
@@ -443,9 +463,11 @@ class _Program:
         assert self._wire is not None
         buffer = wire.Buffer()
         poll = select.poll()
-        for channel in (self._report, self._wire, *((desk.channel,) if desk else ())):
+        for channel in (self._report, self._wire):
             poll.register(channel, select.POLLIN)
         while (left := clock.left()) > 0:
+            if desk:
+                poll.register(desk.channel, desk.waiting_for())
             ready = {fd for fd, _ in poll.poll(left * 1000 + 1)}
             if self._report.fileno() in ready:
                 if self._hear():
@@ -460,6 +482,7 @@ class _Program:
                     return
             elif desk and desk.channel.fileno() in ready and not desk.serve():
                 poll.unregister(desk.channel)
+                desk = None
             elif not ready and clock.started is None:
                 self._server.broken = True
                 raise SandboxFaultError("the fork server does not answer")
