@@ -50,8 +50,9 @@ class Hosted:
         """Ask once."""
         import openai
 
+        body = self._body(request)
         try:
-            reply = self._litellm.completion(**self._body(request))
+            reply = self._litellm.completion(**body)
         except openai.OpenAIError as error:
             raise explain(error, self.model, self._timeout_s) from None
         completion = read_completion(reply, request, None)

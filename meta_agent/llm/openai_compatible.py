@@ -92,8 +92,9 @@ class OpenAICompatible:
         """Ask once."""
         import openai
 
+        body = self._body(request)
         try:
-            reply = self._client.chat.completions.create(**self._body(request))
+            reply = self._client.chat.completions.create(**body)
         except openai.OpenAIError as error:
             raise explain(error, f"{self.base_url}#{self.model}", self._timeout_s, self._key) from None
         except json.JSONDecodeError:
@@ -126,8 +127,15 @@ def chat_fields(request: Request) -> dict[str, Any]:
 
 
 def response_format(schema: str) -> dict[str, Any]:
-    """Return the field that constrains a reply to a JSON schema, strictly where the schema allows that."""
-    tree = json.loads(schema)
+    """Return the field that constrains a reply to a JSON schema, strictly where the schema allows that.
+
+    Raises:
+        RequestError: the schema is no JSON.
+    """
+    try:
+        tree = json.loads(schema)
+    except json.JSONDecodeError as error:
+        raise RequestError(f"the schema of the reply is no JSON: {error}") from None
     return {
         "type": "json_schema",
         "json_schema": {"name": "reply", "schema": tree, "strict": _is_strict(tree)},

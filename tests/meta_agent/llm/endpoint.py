@@ -93,6 +93,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif fault == "drop":
             self.close_connection = True
+        elif fault == "cut":
+            self._send(200, b'{"choices": [{"mess')
         elif fault == "html":
             self._send(200, b"<html>Welcome to the hotel Wi-Fi</html>", "text/html")
         elif fault:

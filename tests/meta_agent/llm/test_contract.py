@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -97,14 +96,15 @@ def test_many_threads_share_a_backend(serve: Any) -> None:
         assert endpoint.most_in_flight > 4
 
 
-@pytest.mark.parametrize("fault", ["429", "500", "503", "529", "408", "hang", "drop", "html"])
-def test_what_may_pass_is_transient(serve: Any, fault: str) -> None:
+@pytest.mark.parametrize("fault", ["429", "500", "503", "529", "408", "hang", "drop", "html", "cut"])
+def test_what_may_pass_is_transient(serve: Any, fault: str, capfd: pytest.CaptureFixture[str]) -> None:
     with serve(always(fault), retry_after="7") as (endpoint, model, llm):
         with pytest.raises(TransientError) as caught:
             llm.complete(ask(model))
         assert len(endpoint.seen) == 1, "retries belong to the gateway"
         assert caught.value.retry_after == (7.0 if fault in ("429", "503") else None)
         assert one_safe_line(caught.value)
+        assert tuple(capfd.readouterr()) == ("", ""), "clients keep their mouths shut"
 
 
 @pytest.mark.parametrize(
@@ -174,12 +174,34 @@ def one_safe_line(error: BaseException) -> bool:
     )
 
 
+OPEN = {"type": "object", "properties": {"a": {"type": "integer"}}}
+CLOSED = {**OPEN, "required": ["a"], "additionalProperties": False}
+
+
+@pytest.mark.parametrize(
+    ("schema", "strict"),
+    [
+        (OPEN, False),
+        (CLOSED, True),
+        ({**CLOSED, "properties": {"a": OPEN}}, False),
+        ({**CLOSED, "properties": {"a": {"type": "array", "items": CLOSED}}}, True),
+        ({**CLOSED, "properties": {"a": {"anyOf": [CLOSED, OPEN]}}}, False),
+    ],
+)
+def test_a_schema_is_strict_where_it_can_be(schema: dict[str, Any], strict: bool) -> None:
+    with Endpoint() as endpoint:
+        llm = OpenAICompatible(endpoint.url, "tiny", more=lambda request: {"grammar": request.grammar})
+        llm.complete(ask("m", schema=json.dumps(schema), grammar="root ::= x"))
+        with pytest.raises(RequestError, match="no JSON"):
+            llm.complete(ask("m", schema="{"))
+        llm.close()
+    (body,) = endpoint.seen
+    assert body["grammar"] == "root ::= x"
+    assert body["response_format"]["json_schema"] == {"name": "reply", "schema": schema, "strict": strict}
+
+
 def test_a_scripted_model_keeps_the_same_contract() -> None:
-    lock = threading.Lock()
-    with lock:
-        llm = ScriptedLLM(
-            lambda request: answer([{"role": "user", "content": request.messages[-1].content}], 0)
-        )
+    llm = ScriptedLLM(lambda request: answer([{"role": "user", "content": request.messages[-1].content}], 0))
     with ThreadPoolExecutor(8) as pool:
         texts = [c.text for c in pool.map(llm.complete, [ask("scripted", f"q{i}") for i in range(64)])]
     assert texts == [answer([{"role": "user", "content": f"q{i}"}], 0) for i in range(64)]
