@@ -52,13 +52,13 @@ class Words(TypeDecorator[str]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Escape what a database would refuse."""
         if value is None or _storable(value):
             return value
         return _ESCAPED + json.dumps(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
         """Undo the escape."""
         if value is None or not value.startswith(_ESCAPED):
             return value
@@ -81,11 +81,11 @@ class Json(TypeDecorator[Any]):
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str:  # noqa: ARG002
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
         """Write JSON with sorted keys."""
         return json.dumps(value, sort_keys=True)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         """Read JSON."""
         loaded = json.loads(value or "null")
         return tuple(loaded) if isinstance(loaded, list) else loaded
@@ -108,7 +108,7 @@ class Packed(TypeDecorator[Any]):
         data: bytes = (_write_json(value) if self.as_json else value).encode("utf-8", "surrogatepass")
         return zlib.compress(data, 1) if len(data) > _SHORT else _PLAIN + data
 
-    def process_result_value(self, value: bytes | None, dialect: Dialect) -> Any:  # noqa: ARG002
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> Any:
         """Decompress."""
         if not value:
             return () if self.as_json else ""

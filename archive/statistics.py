@@ -134,7 +134,10 @@ def mcnemar(wins: int, losses: int) -> float:
     fair coin.
     """
     n, extreme = wins + losses, min(wins, losses)
-    tail = sum(math.comb(n, k) for k in range(extreme + 1))
+    tail = term = 1
+    for k in range(extreme):
+        term = term * (n - k) // (k + 1)  # n over k + 1
+        tail += term
     return min(1.0, float(Fraction(2 * tail, 2**n)))
 
 

@@ -18,7 +18,12 @@ from archive import Archive, Evaluation, Program, Rollout, Run
 
 TASKS = 200
 TRACE = (
-    {"event": "llm", "prompt": "Complete this function.\n" * 8, "reply": "def f(x):\n    return x\n" * 8, "tokens": 120},
+    {
+        "event": "llm",
+        "prompt": "Complete this function.\n" * 8,
+        "reply": "def f(x):\n    return x\n" * 8,
+        "tokens": 120,
+    },
     {"event": "run", "ok": True, "stdout": "", "seconds": 0.02},
 )
 
@@ -28,7 +33,9 @@ def fill(archive: Archive, rollouts: int, threads: int) -> float:
     archive.add_run(Run("bench", "search", "bench", "1"))
     ids = []
     for i in range(max(1, rollouts // TASKS)):
-        program = archive.add_program(Program(f"def forward(task, kit):\n    return {i}\n", name=f"program_{i}"))
+        program = archive.add_program(
+            Program(f"def forward(task, kit):\n    return {i}\n", name=f"program_{i}")
+        )
         evaluation = Evaluation("bench", program.id, "bench", "1", "search", "local/none", 0, "exact", TASKS)
         archive.add_evaluation(evaluation)
         ids.append(evaluation.id)
@@ -57,22 +64,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--rollouts", type=int, default=100_000)
     parser.add_argument("--threads", type=int, default=64)
-    parser.add_argument("--folder", type=Path, default=None, help="where to write (default: a temporary folder)")
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="where to write (default: a temporary folder)"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         path = Path(folder) / "archive.db"
         with Archive(path) as archive:
             seconds = fill(archive, options.rollouts, options.threads)
             rate = options.rollouts / seconds
-            print(f"{options.rollouts} rollouts from {options.threads} threads in {seconds:.1f} s: {rate:,.0f}/s")
+            print(
+                f"{options.rollouts} rollouts from {options.threads} threads in {seconds:.1f} s: {rate:,.0f}/s"
+            )
         times = []
         with Archive(path) as archive:
             for _ in range(9):
                 start = time.perf_counter()
                 rows = archive.best(limit=20)
                 times.append(time.perf_counter() - start)
-        print(f"best of {len(rows)} rows: first {times[0] * 1e3:.0f} ms, median {statistics.median(times) * 1e3:.0f} ms")
-        print(f"{path.stat().st_size / 1e6:.0f} MB on disk, {path.stat().st_size / options.rollouts:.0f} bytes a rollout")
+        print(
+            f"best of {len(rows)} rows: first {times[0] * 1e3:.0f} ms, median {statistics.median(times) * 1e3:.0f} ms"
+        )
+        print(
+            f"{path.stat().st_size / 1e6:.0f} MB on disk, {path.stat().st_size / options.rollouts:.0f} bytes a rollout"
+        )
 
 
 if __name__ == "__main__":
