@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+import sys
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -44,11 +47,15 @@ def load_domain(spec: str, *, sizes: Mapping[SplitName, int] | None = None, seed
         return jsonl(Path(spec), sizes=sizes, seed=seed)
     name, _, variant = spec.partition(":")
     if name in BENCHMARKS:
-        arguments = (variant,) if variant else ()
-        return _resolve(BENCHMARKS[name])(*arguments, sizes=sizes, seed=seed)
-    if "." in name and variant:
-        return _resolve(spec)(sizes=sizes, seed=seed)
+        return _make(spec, _resolve(BENCHMARKS[name]), *filter(None, [variant]), sizes=sizes, seed=seed)
+    if _DOTTED.fullmatch(spec):
+        if str(Path.cwd()) not in sys.path:  # a command's path has no current folder
+            sys.path.append(str(Path.cwd()))
+        return _make(spec, _resolve(spec), sizes=sizes, seed=seed)
     raise DomainError(_unknown(spec))
+
+
+_DOTTED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 def _resolve(path: str) -> Callable[..., Domain]:
@@ -56,17 +63,36 @@ def _resolve(path: str) -> Callable[..., Domain]:
     try:
         return cast("Callable[..., Domain]", getattr(import_module(module), attribute))
     except ModuleNotFoundError as error:
-        raise DomainError(f"cannot import {path!r}: no module named {error.name!r}") from error
+        missing = error.name or module
+        reason = (
+            _unknown(path)
+            if module.startswith(missing)
+            else f"{path!r} needs {missing!r}, which is not installed"
+        )
+        raise DomainError(reason) from error
     except AttributeError:
         raise DomainError(f"module {module!r} has no {attribute!r}") from None
 
 
+def _make(spec: str, factory: Callable[..., Domain], *arguments: str, **settings: object) -> Domain:
+    try:
+        inspect.signature(factory).bind(*arguments, **settings)
+    except TypeError as error:
+        raise DomainError(
+            f"{spec!r} cannot be made with {', '.join([*arguments, *settings])}: {error}"
+        ) from None
+    domain = factory(*arguments, **settings)
+    lacking = [name for name in _MEMBERS if not hasattr(domain, name)]
+    if lacking:
+        raise DomainError(f"{spec!r} is not a domain: it has no {', '.join(lacking)}")
+    return domain
+
+
+_MEMBERS = ("name", "version", "scorer", "description", "tasks", "score", "key")
+
+
 def _unknown(spec: str) -> str:
-    close = get_close_matches(spec.partition(":")[0], BENCHMARKS, n=1, cutoff=0.5)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
     names = "humaneval, mbpp, gsm8k, mgsm[:LANGUAGE], reasoning-gym:TASK, PATH.jsonl, dotted.path:Class"
-    return (
-        f"unknown domain {spec!r}{hint} There are: {names}"
-        if close
-        else f"unknown domain {spec!r}: there are {names}"
-    )
+    close = get_close_matches(spec.partition(":")[0], BENCHMARKS, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"unknown domain {spec!r}: {hint}There are {names}"

@@ -109,7 +109,7 @@ def read_rows(path: Path, columns: tuple[str, ...] = ()) -> list[Row]:
 def _parse(text: str, name: str, columns: tuple[str, ...]) -> list[Row]:
     if name.endswith(".tsv"):
         # Questions hold bare quotation marks, which are text here and not quoting.
-        table = csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
+        table = csv.reader(text.split("\n"), delimiter="\t", quoting=csv.QUOTE_NONE)
         return [dict(zip(columns, line, strict=True)) for line in table if line]
     if name.endswith(".json"):
         return cast("list[Row]", json.loads(text))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _SUM = re.compile(r"[\d .+*/()-]+=[ ]*")
 _SPACE = re.compile(r"\s*")
 _COMMA = re.compile(r"[,\s]*")
 _NOTHING = re.compile(r"[ ]*\n[ ]*(?:\n|>>>|$)")
-_AFTER = re.compile(r"(?![\w\"'\[({])[ ]*(?![-+*/%<>=|&])")
+_AFTER = re.compile(r"(?![\w\"'\[({])[ ]*(?![- +*/%<>=|&])")
 _CONSTANTS = {"true": "True", "false": "False", "none": "None", "null": "None"}
 _WRAPPERS = {"abs", "len", "list", "round", "set", "sorted", "tuple"}
 
@@ -44,10 +45,18 @@ def visible_tests(prompt: str, entry: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found or _misnamed(text, entry)))
 
 
+def parse(source: str) -> ast.Module:
+    """Parse Python from a data set, whose doubtful escapes are nobody's concern here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)  # what Python 3.11 makes of them
+        return ast.parse(source)
+
+
 def _function(prompt: str, entry: str) -> ast.FunctionDef:
     return next(
         node
-        for node in reversed(ast.parse(prompt).body)
+        for node in reversed(parse(prompt).body)
         if isinstance(node, ast.FunctionDef) and node.name == entry
     )
 
@@ -179,9 +188,10 @@ def _closed(text: str, start: int) -> tuple[ast.expr, int] | None:
 
 def _parse(source: str) -> ast.expr | None:
     try:
-        return ast.parse(source, mode="eval").body
+        (statement,) = parse(source).body
     except (SyntaxError, ValueError):
         return None
+    return statement.value if isinstance(statement, ast.Expr) else None
 
 
 def _is_literal(expression: ast.expr) -> bool:

@@ -12,7 +12,7 @@ from domains.benchmark import Benchmark, Item, from_pools
 from domains.data import Row, Source
 from domains.domain import SplitName, Task
 from domains.examples import visible_tests
-from domains.scoring import Tests
+from domains.scoring import HiddenTests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,5 +54,7 @@ def _item(row: Row) -> Item:
     examples = tuple(test for test in visible_tests(prompt, entry) if test not in WRONG_EXAMPLES)
     return Item(
         Task(str(row["task_id"]), prompt, "code", entry, examples),
-        Tests(entry, (f"{row['test']}\ncheck({entry})",), setup=preamble, preamble=preamble, stub=prompt),
+        HiddenTests(
+            entry, (f"{row['test']}\ncheck({entry})",), setup=preamble, preamble=preamble, stub=prompt
+        ),
     )

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 from domains.benchmark import Benchmark, Item, from_pools
 from domains.domain import DomainError, SplitName, Task
-from domains.scoring import Target, Tests, Text, expected_answer
+from domains.examples import parse
+from domains.scoring import HiddenTests, Target, Text, expected_answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +71,7 @@ def jsonl(path: Path, *, sizes: Mapping[SplitName, int] | None = None, seed: int
 
 def _mixed_key(answer: Json) -> str:
     is_code = isinstance(answer, str) and any(word in answer for word in ("def ", "class ", "lambda ", "```"))
-    return Tests.key(answer) if is_code else Text.key(answer)
+    return HiddenTests.key(answer) if is_code else Text.key(answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ class _Row:
         entry = self.text("entry_point") or _only_unknown_call([*tests, *visible], setup)
         if entry and not entry.isidentifier():
             self.fail(f"'entry_point' must be the name of a function, not {entry!r}")
-        return Item(Task(name, prompt, "code", entry, visible), Tests(entry, tests, setup=setup))
+        return Item(Task(name, prompt, "code", entry, visible), HiddenTests(entry, tests, setup=setup))
 
     def text(self, key: str) -> str:
         """Return a text value, empty when the key is absent."""
@@ -140,7 +141,7 @@ class _Row:
     def parse(self, key: str, source: str) -> None:
         """Fail unless ``source`` is Python."""
         try:
-            ast.parse(source)
+            parse(source)
         except (SyntaxError, ValueError) as error:
             reason = error.msg if isinstance(error, SyntaxError) else error
             self.fail(f"{key!r} is not Python: {reason}: {source[:60]!r}")
@@ -192,7 +193,7 @@ def _unique(rows: list[_Row]) -> list[Item]:
 
 def _only_unknown_call(tests: list[str], setup: str) -> str:
     """Return the function that tests call and nothing defines; an empty text unless there is just one."""
-    nodes = [node for source in (*tests, setup) for node in ast.walk(ast.parse(source))]
+    nodes = [node for source in (*tests, setup) for node in ast.walk(parse(source))]
     known = set(vars(builtins))
     known |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     known |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}

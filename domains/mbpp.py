@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, cast
 from domains.benchmark import Benchmark, Item, from_pools
 from domains.data import Row, Source
 from domains.domain import SplitName, Task
-from domains.scoring import Tests
+from domains.examples import parse
+from domains.scoring import HiddenTests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +61,7 @@ def _item(row: Row) -> Item:
             function.name,
             (visible,),
         ),
-        Tests(
+        HiddenTests(
             function.name,
             tests,
             setup="\n".join(imports),
@@ -79,17 +80,17 @@ def _function_under_test(code: str, test: str) -> ast.FunctionDef:
     """Return the function of the reference code that the test calls."""
     called = {
         node.func.id
-        for node in ast.walk(ast.parse(test))
+        for node in ast.walk(parse(test))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
     return next(
-        node for node in ast.parse(code).body if isinstance(node, ast.FunctionDef) and node.name in called
+        node for node in parse(code).body if isinstance(node, ast.FunctionDef) and node.name in called
     )
 
 
 def _imports(tests: tuple[str, ...]) -> list[str]:
     """Return imports of the standard modules that tests name; the data forgets one (``sys``, task 596)."""
-    names = {node.id for test in tests for node in ast.walk(ast.parse(test)) if isinstance(node, ast.Name)}
+    names = {node.id for test in tests for node in ast.walk(parse(test)) if isinstance(node, ast.Name)}
     return [f"import {name}" for name in sorted(names & sys.stdlib_module_names)]
 
 
@@ -98,7 +99,7 @@ def _only_truth(tests: tuple[str, ...], name: str) -> bool:
 
     Three reference solutions return the match of a regular expression, which cannot leave their process.
     """
-    statements = [ast.parse(test).body[0] for test in tests]
+    statements = [parse(test).body[0] for test in tests]
     asserted = [statement.test for statement in statements if isinstance(statement, ast.Assert)]
     bare = [test.operand if isinstance(test, ast.UnaryOp) else test for test in asserted]
     return len(bare) == len(tests) and all(

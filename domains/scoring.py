@@ -25,11 +25,14 @@ from typing import Any, ClassVar, Protocol
 from domains.domain import Score
 from sandboxes import Json, Limits, Outcome, Sandbox
 
-LIMITS = Limits(wall_s=20.0, cpu_s=10.0, memory_mb=512)
-"""What marking one answer may use."""
+LIMITS = Limits(wall_s=60.0, cpu_s=15.0, memory_mb=512)
+"""What marking one answer may use; processor time decides, so that a busy machine fails no right answer."""
 
 LONGEST_CODE = 200_000
 """Characters of source that are executed; no honest answer comes near."""
+
+_TAIL = 20_000
+"""Characters at the end of an answer that are searched for its result."""
 
 
 class Target(Protocol):
@@ -52,7 +55,7 @@ def scorer_digest(*parameters: object) -> str:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Tests:
+class HiddenTests:
     """Python tests for a code answer, run by a judge in another process than the candidate's."""
 
     entry: str
@@ -84,13 +87,13 @@ class Tests:
     def _program(self, code: str) -> str:
         if self.stub and not _defines(code, self.entry):
             return self.stub + code
-        future = "".join(_FUTURE.findall(code)) if self.preamble else ""
-        return "\n".join(part for part in (future, self.preamble, code, self.epilogue) if part)
+        future = "".join(_FUTURE.findall(code))
+        return "\n".join((future, self.preamble, _FUTURE.sub("", code), self.epilogue))
 
     @staticmethod
     def key(answer: Json) -> str:
         """Return the tokens of the code without comments and layout."""
-        code = extract_code(answer)
+        code = extract_code(answer)[:LONGEST_CODE]
         try:
             tokens = [
                 token.string or tokenize.tok_name[token.type]
@@ -189,7 +192,7 @@ def find_number(answer: Json) -> Decimal | None:
     if isinstance(answer, float):
         number = Decimal(repr(answer))
         return number if number.is_finite() else None
-    for text in (_final(answer), answer):
+    for text in (_final(answer[-_TAIL:]), answer[-_TAIL:]):
         found = list(_NUMBER.finditer(text.replace(r"\$", "$").replace("{,}", ",").replace(r"\,", "")))
         if found:
             return _decimal(found[-1])
@@ -199,7 +202,7 @@ def find_number(answer: Json) -> Decimal | None:
 def normal_text(answer: Json) -> str:
     """Return an answer's text in one case, with single spaces and no punctuation or quotes around it."""
     if isinstance(answer, str):
-        text = _final(_printable(answer))
+        text = _final(_printable(answer[-_TAIL:]))
     else:
         try:
             text = json.dumps(answer, ensure_ascii=False, sort_keys=True)
@@ -254,7 +257,7 @@ def _fenced_blocks(text: str) -> list[str]:
     blocks: list[str] = []
     block: list[str] | None = None
     mark = ""
-    for line in text.splitlines():
+    for line in text.replace("\r\n", "\n").split("\n"):
         bare = line.strip()
         if block is None:
             if bare.startswith(("```", "~~~")):
@@ -266,7 +269,7 @@ def _fenced_blocks(text: str) -> list[str]:
             block.append(line)
     if block is not None:
         blocks.append("\n".join(block))
-    return [textwrap.dedent(block) for block in blocks if block.strip()]
+    return [textwrap.dedent(block) for block in blocks]
 
 
 def _defines(code: str, entry: str) -> bool:
@@ -286,7 +289,7 @@ def _printable(text: str) -> str:
 
 
 _FUTURE = re.compile(r"^from __future__ import .*\n?", re.MULTILINE)
-"""Must come first in a module, so before the preamble."""
+"""Comes first in a module, so before the preamble."""
 
 _EXCEPTIONS = frozenset(
     name
@@ -312,8 +315,11 @@ def _failure(outcome: Outcome) -> str:
     """
     if outcome.killed_by:
         return _KILLED[outcome.killed_by]
-    message = outcome.error or next((failure for failure in outcome.failures if failure), "")
-    name = re.match(r"(?:\w+\.)*(\w+)", message.strip().rpartition("\n")[2])
-    if name is None or name[1] == "AssertionError":
+    if outcome.error:
+        line = outcome.error.rstrip().rpartition("\n")[2]
+    else:
+        line = next((failure for failure in outcome.failures if failure), "").partition("\n")[0]
+    name = re.match(r"(?:\w+\.)*(\w+)(?::|$)", line)
+    if name and name[1] == "AssertionError":
         return "wrong answer"
-    return name[1] if name[1] in _EXCEPTIONS else "error"
+    return name[1] if name and name[1] in _EXCEPTIONS else "error"
