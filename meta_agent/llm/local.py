@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from meta_agent.errors import UserError
 from meta_agent.llm.catalogue import find
 from meta_agent.llm.download import ensure_model
 from meta_agent.llm.llm import LLM
 
-Engine = Literal["auto", "llama.cpp", "vllm"]
+Engine = Literal["llamacpp", "vllm"]
+ENGINES: tuple[Engine, ...] = get_args(Engine)
 
 
 class LocalLLM(LLM, Protocol):
@@ -24,21 +25,41 @@ class LocalLLM(LLM, Protocol):
     """Tokens of prompt and reply that one request may use."""
 
 
-def open_local(name: str, *, engine: Engine = "auto") -> LocalLLM:
+def open_local(name: str, *, engine: Engine | Literal["auto"] = "auto") -> LocalLLM:
     """Return the local model ``name``, ready to answer.
 
     Args:
         name: ``local/NAME`` from the catalogue, or ``local/PATH.gguf`` for a file of the user's own.
-        engine: ``auto`` takes the fastest engine that is installed for this machine.
+        engine: ``auto`` takes what :func:`choose` says.
 
     Raises:
         UserError: unknown name, no such file, a file that is no model, or an engine that is not installed.
-        OutageError: the model's file could not be downloaded.
+        OutageError: the model's file could not be downloaded, or vLLM's server did not start.
     """
+    if engine not in ("auto", *ENGINES):
+        raise UserError(f"unknown engine {engine!r}; expected auto, {' or '.join(ENGINES)}")
     path = model_path(name)
+    if (choose(name) if engine == "auto" else engine) == "vllm":
+        from meta_agent.llm.engines.vllm import Vllm
+
+        return Vllm(path)
     from meta_agent.llm.engines.llamacpp import LlamaCpp
 
     return LlamaCpp(path)
+
+
+def choose(name: str) -> Engine:
+    """Return the engine for a model on this machine.
+
+    llama.cpp where vLLM is not installed; else whichever ``adas models engine measure`` found faster here; before
+    such a measurement vLLM, which was the faster one for a crowd of requests on every machine we measured.
+    """
+    from meta_agent.llm.engines.environment import installed_python
+    from meta_agent.llm.engines.measure import fastest
+
+    if installed_python() is None:
+        return "llamacpp"
+    return "llamacpp" if fastest(list(ENGINES), name) == "llamacpp" else "vllm"
 
 
 def model_path(name: str) -> Path:

@@ -40,7 +40,7 @@ class LlamaCpp:
         UserError: the file is not a model that llama.cpp can load.
     """
 
-    engine = "llama.cpp"
+    engine = "llamacpp"
 
     def __init__(
         self, path: Path, *, context: int = CONTEXT, concurrency: int = SLOTS, threads: int | None = None
