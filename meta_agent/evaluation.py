@@ -56,6 +56,7 @@ class Evaluator:
     Args:
         archive: receives every rollout as it ends.
         workers: rollouts in flight.
+        admit: called before each rollout; may raise BudgetError to end an evaluation.
         observe: called after each stored rollout, from any worker thread.
     """
 
@@ -69,6 +70,7 @@ class Evaluator:
         model: str,
         workers: int = 8,
         allowance: Allowance | None = None,
+        admit: Callable[[], None] = lambda: None,
         observe: Callable[[Evaluation, Rollout], None] = lambda _evaluation, _rollout: None,
     ) -> None:
         self.archive = archive
@@ -77,6 +79,7 @@ class Evaluator:
         self.sandbox = sandbox
         self.model = model
         self.allowance = allowance or Allowance()
+        self.admit = admit
         self.observe = observe
         self._stop = threading.Event()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="rollout")
@@ -103,15 +106,14 @@ class Evaluator:
             StoppedError, OutageError, BudgetError, SandboxFaultError: after everything in flight has ended and been
                 kept; calling again goes on from there.
         """
-        evaluations = [self._open(run, program, split, len(tasks)) for program in programs]
-        pending: set[Future[None]] = set()
-        for program, evaluation in zip(programs, evaluations, strict=True):
-            done = {rollout.task for rollout in self.archive.rollouts(evaluation.id)}
-            pending |= {
-                self._pool.submit(self._keep, evaluation, program, task)
-                for task in tasks
-                if task.id not in done
-            }
+        evaluations = [self._open(run, program, split) for program in programs]
+        done = {e.id: {rollout.task for rollout in self.archive.rollouts(e.id)} for e in evaluations}
+        pending = {
+            self._pool.submit(self._keep, evaluation, program, task)
+            for task in tasks
+            for program, evaluation in zip(programs, evaluations, strict=True)
+            if task.id not in done[evaluation.id]
+        }
         _drain(pending)
         self.archive.flush()
         return evaluations
@@ -120,7 +122,7 @@ class Evaluator:
         """Run one program on one task and score it, without keeping the rollout."""
         return self._rollout("", program, task, SEEDS[split])
 
-    def _open(self, run: str, program: Program, split: Split, tasks: int) -> Evaluation:
+    def _open(self, run: str, program: Program, split: Split) -> Evaluation:
         evaluation = Evaluation(
             run=run,
             program=program.id,
@@ -130,7 +132,7 @@ class Evaluator:
             model=self.model,
             seed=SEEDS[split],
             scorer=self.domain.scorer,
-            tasks=tasks,
+            tasks=len(self.domain.tasks(split)),
         )
         self.archive.add_program(program)
         self.archive.add_evaluation(evaluation)
@@ -138,6 +140,7 @@ class Evaluator:
 
     def _keep(self, evaluation: Evaluation, program: Program, task: Task) -> None:
         self.raise_if_stopped()
+        self.admit()
         rollout = self._rollout(evaluation.id, program, task, evaluation.seed)
         self.archive.add_rollout(rollout)
         self.observe(evaluation, rollout)

@@ -7,6 +7,7 @@ Published agent searches report the best of many noisy numbers; this one reports
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from meta_agent.agents import load_agent
 from meta_agent.errors import BudgetError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from domains import Domain
     from meta_agent.config import SearchConfig
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 HAND_FINALISTS = 2
 MAX_SAMPLES = 16
+SIGNIFICANCE = 0.05
+SELECTION_SHARE = 0.4
+"""Of what is left of the budget at the finish; the test gets the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +83,29 @@ class Finish:
     domain: Domain
     archive: Archive
     evaluator: Evaluator
+    tokens_left: Callable[[], float] = lambda: math.inf
+    """What is left of the budget, in tokens."""
 
     def __call__(self) -> ScoreCard:
-        """Select, test and report; an empty budget gives a card over the tasks that all three were measured on."""
-        complete = True
+        """Select, test and report, on as many tasks as the budget still affords."""
         contenders = self.contenders()
-        try:
-            self.evaluator.evaluate(self.run, contenders, self.domain.tasks("selection"), "selection")
-        except BudgetError:
-            complete = False
+        self.measure(contenders, "selection", share=SELECTION_SHARE)
         cast = self.cast(contenders)
         programs = list({program.id: program for program in cast.values()}.values())
         self.archive.open_split(self.run, "test", tuple(program.id for program in programs))
+        self.measure(programs, "test", share=1.0)
+        return self.card(cast)
+
+    def measure(self, programs: Sequence[Program], split: Split, share: float) -> None:
+        """Evaluate on the first tasks of a split, as many as a share of what is left affords."""
+        known = [cost for program in programs if (cost := self.tokens(program.id))]
+        a_task = len(programs) * sum(known) / max(1, len(known))
+        tasks = self.domain.tasks(split)
+        affordable = min(len(tasks), share * self.tokens_left() / max(1.0, a_task))
         try:
-            self.evaluator.evaluate(self.run, programs, self.domain.tasks("test"), "test")
+            self.evaluator.evaluate(self.run, programs, tasks[: int(affordable)], split)
         except BudgetError:
-            complete = False
-        return self.card(cast, complete)
+            return  # the estimate was too low: the card counts the tasks that all were measured on
 
     def contenders(self) -> list[Program]:
         """Return the best discovered programs and the best hand-designed agents by their search-split mean."""
@@ -132,7 +142,7 @@ class Finish:
             )
         return program
 
-    def card(self, cast: dict[str, Program], complete: bool) -> ScoreCard:
+    def card(self, cast: dict[str, Program]) -> ScoreCard:
         """Compare on the tasks that every program of the cast was measured on."""
         rollouts = {
             role: {r.task: r for r in self.rollouts(program.id, "test")} for role, program in cast.items()
@@ -140,20 +150,19 @@ class Finish:
         shared = [
             t.id for t in self.domain.tasks("test") if all(t.id in measured for measured in rollouts.values())
         ]
-        lines = tuple(
-            _line(role, program, [rollouts[role][t] for t in shared]) for role, program in cast.items()
-        )
-        scores = {role: [rollouts[role][t].score for t in shared] for role in cast}
-        baselines = [role for role in cast if role != "finalist"] if "finalist" in cast and shared else []
+        measured = {role: [rollouts[role][t] for t in shared] for role in cast if shared}
+        lines = tuple(_line(role, cast[role], rollouts) for role, rollouts in measured.items())
+        scores = {role: [rollout.score for rollout in rollouts] for role, rollouts in measured.items()}
+        baselines = [role for role in measured if role != "finalist" and "finalist" in measured]
         versus = tuple(Versus(role, paired(scores["finalist"], scores[role])) for role in baselines)
         members = self.archive.members(self.run)
         return ScoreCard(
             run=self.run,
             domain=self.domain.name,
             model=self.config.model,
-            lines=lines if shared else (),
+            lines=lines,
             versus=versus,
-            verdict=_verdict(versus, len(shared), len(self.domain.tasks("test")), complete),
+            verdict=_verdict(versus, len(shared), len(self.domain.tasks("test"))),
             discovered=sum(member.generation > 0 for member in members),
             failed=len(self.archive.failures(self.run)),
         )
@@ -185,41 +194,32 @@ class Finish:
 
 
 def _line(role: str, program: Program, rollouts: Sequence[Rollout]) -> Line:
-    n = max(1, len(rollouts))
+    n = len(rollouts)
     return Line(
         role=role,
         program=program.id,
         name=program.name,
         tasks=len(rollouts),
         accuracy=mean_interval([r.score for r in rollouts]),
-        calls=sum(r.calls for r in rollouts) / n,
-        tokens=sum(r.prompt_tokens + r.completion_tokens for r in rollouts) / n,
-        seconds=sum(r.seconds for r in rollouts) / n,
+        calls=math.fsum(r.calls for r in rollouts) / n,
+        tokens=math.fsum(r.prompt_tokens + r.completion_tokens for r in rollouts) / n,
+        seconds=math.fsum(r.seconds for r in rollouts) / n,
     )
 
 
-def _verdict(versus: Sequence[Versus], shared: int, planned: int, complete: bool) -> str:
-    ended = (
-        ""
-        if complete
-        else f" The budget ended early: {shared} of {planned} test tasks were measured for all."
-    )
-    if not shared:
-        return "No verdict: no test task was measured for all programs." + ended
+def _verdict(versus: Sequence[Versus], measured: int, planned: int) -> str:
+    short = f" The budget afforded {measured} of {planned} test tasks." if measured < planned else ""
+    if not measured:
+        return "No verdict: the budget afforded no test task."
     if not versus:
-        return "No program was discovered that ran to the end: the baselines stand alone." + ended
-    better = [v for v in versus if v.difference.p < 0.05 and v.difference.difference > 0]
-    worse = [v for v in versus if v.difference.p < 0.05 and v.difference.difference < 0]
-    if len(better) == len(versus):
-        return "A gain: the finalist beats every baseline on the sealed test." + ended
+        return "No program was discovered that ran to the end: the baselines stand alone." + short
+    better = [v.baseline for v in versus if v.difference.p < SIGNIFICANCE and v.difference.difference > 0]
+    worse = [v.baseline for v in versus if v.difference.p < SIGNIFICANCE and v.difference.difference < 0]
+    equal = [v.baseline for v in versus if v.baseline not in (*better, *worse)]
     if worse:
-        return (
-            f"A loss: the finalist is worse than {' and '.join(v.baseline for v in worse)} on the sealed test."
-            + ended
-        )
-    if better:
-        return (
-            f"A partial gain: the finalist beats {' and '.join(v.baseline for v in better)}, and cannot be told from "
-            f"{' and '.join(v.baseline for v in versus if v not in better)}."
-        ) + ended
-    return f"A null result: on {shared} tasks the finalist cannot be told from the baselines." + ended
+        return f"A loss: the finalist is worse than {' and '.join(worse)} on the sealed test." + short
+    if not better:
+        return f"A null result: on {measured} tasks the finalist cannot be told from its baselines." + short
+    if not equal:
+        return "A gain: the finalist beats every baseline on the sealed test." + short
+    return f"A partial gain: the finalist beats {better[0]}, and cannot be told from {equal[0]}." + short

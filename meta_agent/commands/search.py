@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from meta_agent.evaluation import Evaluator
     from meta_agent.finish import ScoreCard
     from meta_agent.llm import Budget, Spend
+    from meta_agent.pace import Pace
 
 PAUSE_S = 300.0
 """A longer gap between two model calls of a run was a pause between two parts of it."""
@@ -79,8 +80,7 @@ def search(
     console = Console(stderr=as_json, highlight=False)
     with Archive(place or default_path()) as archive:
         if resume is None:
-            config = load_config(preset, file, pairs, **given)
-            run = _begin(archive, config)
+            run, config = _begin(archive, load_config(preset, file, pairs, **given), preset)
         else:
             run, config = _continue(archive, resume, pairs, given)
         card = run_search(archive, run, config, console)
@@ -101,14 +101,22 @@ def run_search(archive: Archive, run: str, config: SearchConfig, console: Consol
     from meta_agent.scorecard import show
 
     resume = f"adas search --resume {run}"
-    with _parts(archive, run, config, console) as (loop, evaluator, display):
-        finish = Finish(run=run, config=config, domain=evaluator.domain, archive=archive, evaluator=evaluator)
+    with _parts(archive, run, config, console) as (loop, evaluator, pace, display):
+        finish = Finish(
+            run=run,
+            config=config,
+            domain=evaluator.domain,
+            archive=archive,
+            evaluator=evaluator,
+            tokens_left=pace.tokens_left,
+        )
         archive.set_run_state(run, "running")
         try:
             try:
                 loop()
             except BudgetError as error:
                 display.say(f"Search ends: {error}")
+            pace.finishing = True
             display.say("Selection and sealed test.")
             card = finish()
         except StoppedError:
@@ -125,11 +133,22 @@ def run_search(archive: Archive, run: str, config: SearchConfig, console: Consol
     return card
 
 
-def _begin(archive: Archive, config: SearchConfig) -> str:
+def _begin(archive: Archive, config: SearchConfig, preset: str) -> tuple[str, SearchConfig]:
+    """Record a new run, once everything that its settings name is known to exist."""
     from archive import Run
-    from domains import load_domain
+    from domains import DomainError, load_domain
+    from meta_agent.agents import load_agent
+    from meta_agent.llm import Budget
 
-    domain = load_domain(config.domain, sizes=_sizes(config), seed=config.seed)
+    if config.budget:
+        Budget.parse(config.budget)
+    for name in config.agents:
+        load_agent(name)
+    try:
+        domain = load_domain(config.domain, sizes=_sizes(config), seed=config.seed)
+    except DomainError:
+        config = _fitted(config, preset)
+        domain = load_domain(config.domain, sizes=_sizes(config), seed=config.seed)
     run = secrets.token_hex(4)
     archive.add_run(
         Run(
@@ -140,7 +159,21 @@ def _begin(archive: Archive, config: SearchConfig) -> str:
             config=config.model_dump(mode="json"),
         )
     )
-    return run
+    return run, config
+
+
+def _fitted(config: SearchConfig, preset: str) -> SearchConfig:
+    """Shrink the preset's split sizes to what a small domain offers; sizes that the user chose stay."""
+    from domains import load_domain
+    from meta_agent.config import load_config
+
+    domain, defaults = load_domain(config.domain, seed=config.seed), load_config(preset)
+    fitted = {
+        f"{split}_tasks": min(size, len(domain.tasks(split)))
+        for split, size in _sizes(config).items()
+        if size == getattr(defaults, f"{split}_tasks")
+    }
+    return config.model_copy(update=fitted)
 
 
 def _continue(
@@ -165,7 +198,7 @@ def _continue(
 @contextmanager
 def _parts(
     archive: Archive, run: str, config: SearchConfig, console: Console
-) -> Iterator[tuple[Callable[[], None], Evaluator, Display]]:
+) -> Iterator[tuple[Callable[[], None], Evaluator, Pace, Display]]:
     """Build the loop, the evaluator and the display of a run, and take them down again."""
     from langgraph.checkpoint.sqlite import SqliteSaver
 
@@ -174,6 +207,7 @@ def _parts(
     from meta_agent.display import Display
     from meta_agent.evaluation import Allowance, Evaluator
     from meta_agent.llm import Budget, open_gateway
+    from meta_agent.pace import Pace
     from meta_agent.proposers import ReflectiveProposer
     from meta_agent.search import Search
     from sandboxes import ProcessSandbox
@@ -182,6 +216,7 @@ def _parts(
     seeds = [load_agent(name) for name in config.agents]
     budget = Budget.parse(config.budget) if config.budget else Budget()
     budget.restore(_spent(archive, run))
+    pace = Pace(budget, config.finish_share)
     with ExitStack() as stack:
         gateway = stack.enter_context(open_gateway(budget=budget, ledger=archive.add_call, run=run))
         sandbox = stack.enter_context(closing(ProcessSandbox()))
@@ -201,6 +236,7 @@ def _parts(
             sandbox=sandbox,
             model=config.model,
             workers=workers,
+            admit=pace.admit,
             observe=display.rollout,
             allowance=Allowance(
                 calls=config.calls_per_task, tokens=config.tokens_per_task, wall_s=config.seconds_per_task
@@ -222,32 +258,14 @@ def _parts(
             evaluator=evaluator,
             proposer=proposer,
             seeds=seeds,
-            enough=_Pacer(budget, config.finish_share),
+            enough=pace.enough,
             observe=display.candidate,
         )
         stack.enter_context(_interruptible(evaluator, display))
         checkpoints = stack.enter_context(
             closing(sqlite3.connect(f"{archive.name}.checkpoints", check_same_thread=False))
         )
-        yield lambda: loop(SqliteSaver(checkpoints)), evaluator, display
-
-
-class _Pacer:
-    """Says when the next generation would eat into the share of the budget that is kept for the finish."""
-
-    def __init__(self, budget: Budget, finish_share: float) -> None:
-        self.budget = budget
-        self.finish_share = finish_share
-        self.seen = [self._used()]
-
-    def __call__(self) -> bool:
-        self.seen.append(self._used())
-        generation = self.seen[-1] - self.seen[-2] if len(self.seen) > 2 else 0.0
-        return self.seen[-1] + generation / 2 > 1 - self.finish_share
-
-    def _used(self) -> float:
-        left = self.budget.left()
-        return max((1 - left[name] / limit for name, limit in self.budget.limits.items()), default=0.0)
+        yield lambda: loop(SqliteSaver(checkpoints)), evaluator, pace, display
 
 
 @contextmanager
