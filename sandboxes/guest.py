@@ -477,10 +477,15 @@ def serve(role: str, box: str) -> NoReturn:
     os.environ.update({"HOME": box, "TMPDIR": box, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"})
     sys.argv = [""]
     random.seed(0)  # the module reseeds itself after a fork
-    # Not buffered, so that what was printed is there when the program is killed.
-    sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), "utf-8", "replace")
+    # Not buffered beyond a line, so that what was printed is there when the program is killed.
+    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8", "replace")
     sys.stdout, sys.stderr = (
-        io.TextIOWrapper(io.FileIO(fd, "w", closefd=False), "utf-8", "backslashreplace", write_through=True)
+        io.TextIOWrapper(
+            io.BufferedWriter(io.FileIO(fd, "w", closefd=False)),
+            "utf-8",
+            "backslashreplace",
+            line_buffering=True,
+        )
         for fd in (1, 2)
     )
     try:

@@ -42,6 +42,7 @@ _PATIENCE_S = 60.0
 """Seconds in which the fork server must answer before it counts as broken."""
 _ERROR = 8000
 """Characters of an error text, at most."""
+_OVER = {"wall": "{0.wall_s:g} s of wall clock", "cap": "{0.cap_s:g} s, waiting for answers included"}
 _DEFAULT = Limits()
 
 
@@ -225,9 +226,9 @@ class ProcessSandbox:
         peer: socket.socket | None = None,
     ) -> _Program:
         server = self._ready()
-        if limits.processes and server.level == "L1":
+        if limits.processes and server.level != "L2":
             raise SandboxUnavailableError(
-                "child processes need isolation level L2, this machine gives L1: use processes=0"
+                f"child processes need isolation level L2, in force is {server.level}: use processes=0"
             )
         try:
             return _Program(server, role, limits, stdin, wire_end, peer)
@@ -492,7 +493,11 @@ class _Program:
         try:
             for body in self.frames(clock, desk):
                 result = wire.unpack(body)
-                return result if isinstance(result, dict) else {}
+                return (
+                    result
+                    if isinstance(result, dict)
+                    else {"error": "the program sent no result but a value"}
+                )
         except wire.WireError as error:
             return {"error": f"the program sent {error}"}
         return {}
@@ -548,7 +553,7 @@ class _Program:
         end = self.end()
         limits = self._limits
         if clock.over:
-            return clock.over, f"stopped: more than {getattr(limits, clock.over + '_s'):g} s ({clock.over})"
+            return clock.over, f"stopped: more than {_OVER[clock.over].format(limits)}"
         flooded = os.fstat(self._output).st_size >= limits.file_mb << 20
         if "error" in result:
             limit: Limit | None = "memory" if result.get("memory") is True else "output" if flooded else None

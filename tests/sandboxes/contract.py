@@ -247,7 +247,7 @@ def has_an_environment_of_its_own(sandbox: ProcessSandbox) -> None:
 
 def reads_no_host_file(sandbox: ProcessSandbox) -> None:
     paths = ["/etc/passwd", "/etc/hostname", "/proc/1/environ", "/proc/self/mem", "/sys/class", "/root", "/home", "/tmp",
-             "/var", str(Path.home()), str(Path.cwd()), str(Path(__file__).parent), __file__, "/dev/shm", "/bin/sh", "/usr/bin/env"]  # fmt: skip
+             "/var", str(Path.home()), str(Path(__file__).parent), __file__, "/dev/shm", "/bin/sh", "/usr/bin/env"]  # fmt: skip
     code = f"""
 import os
 for path in {paths!r}:

@@ -7,11 +7,12 @@ import math
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandboxes import guest, wire
 
+CALM = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SCALARS = (
     st.none()
     | st.booleans()
@@ -43,12 +44,14 @@ def same(left: object, right: object) -> bool:
     return True
 
 
+@CALM
 @given(VALUES)
 def test_values_cross_unchanged(value):
     through = guest.decode(json.loads(json.dumps(guest.encode(value))))
     assert same(through, value)
 
 
+@CALM
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

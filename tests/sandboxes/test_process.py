@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sandboxes import Limits, ProcessSandbox, SandboxFaultError
+from sandboxes import Limits, ProcessSandbox, SandboxFaultError, SandboxUnavailableError, process
 from tests.sandboxes import contract
 
 NOBODY = 65534
@@ -144,3 +144,36 @@ def test_slots_bound_what_runs_at_the_same_time():
 def test_without_isolation_only_on_demand():
     with ProcessSandbox(level="L1", accept_no_isolation=True) as sandbox:
         assert sandbox.level == "L1"
+
+
+def test_the_lowest_level_has_limits_only(monkeypatch):
+    """Where neither namespaces nor Landlock can be had; only programs of our own are run here."""
+    started = []
+
+    class Poor(process._Server):
+        def __init__(self, level):
+            started.append(level)
+            if level != "L0":
+                raise SandboxUnavailableError("not on this kernel")
+            super().__init__(level)
+
+    monkeypatch.setattr(process, "_Server", Poor)
+    with pytest.raises(SandboxUnavailableError, match="accept_no_isolation=True"):
+        ProcessSandbox()
+    with ProcessSandbox(accept_no_isolation=True) as sandbox:
+        assert started == ["L2", "L1", "L2", "L1", "L0"]
+        assert sandbox.run("def f(x): return x", entry="f", args=[1]).level == "L0"
+        contract.stops_at_the_memory_limit(sandbox)
+        contract.stops_at_the_wall(sandbox)
+        contract.judges_every_test(sandbox)
+
+
+def test_a_server_never_comes_back_at_a_lower_level():
+    with ProcessSandbox() as sandbox:
+        level = sandbox.level
+        family = contract.descendants(os.getpid())
+        os.kill(sandbox._server._process.pid, signal.SIGKILL)
+        assert contract.eventually(
+            lambda: not (family - {sandbox._server._process.pid}) & set(contract.processes())
+        )
+        assert sandbox.run("").level == level

@@ -5,11 +5,12 @@ import os
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandboxes import wire
 
+CALM = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -17,6 +18,7 @@ JSON = st.recursive(
 )
 
 
+@CALM
 @given(st.lists(JSON), st.data())
 def test_frames_survive_any_chopping(values, data):
     stream = b"".join(map(wire.pack, values))
@@ -30,6 +32,7 @@ def test_frames_survive_any_chopping(values, data):
     assert got == values
 
 
+@CALM
 @given(JSON)
 def test_send_and_receive_over_a_pipe(value):
     read, write = os.pipe()
@@ -45,6 +48,7 @@ def test_send_and_receive_over_a_pipe(value):
         os.close(read)
 
 
+@CALM
 @given(st.binary())
 def test_bytes_are_json_or_a_wire_error(body):
     try:
