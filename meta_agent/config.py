@@ -6,7 +6,7 @@ The final configuration is stored with the run, so any run can be repeated from 
 from __future__ import annotations
 
 import tomllib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -28,7 +28,7 @@ class SearchConfig(BaseModel):
     """The model that executes agent programs."""
     meta_model: str = "local/qwen2.5-coder-1.5b"
     """The model that writes them."""
-    engine: str = "auto"
+    engine: Literal["auto", "llamacpp", "vllm"] = "auto"
     """Engine for ``local/*`` models: ``auto``, ``llamacpp`` or ``vllm``."""
     agents: tuple[str, ...] = SEEDS
     """Hand-designed agents (names or ``.py`` paths) that open the archive."""

@@ -218,7 +218,9 @@ def _parts(
     budget.restore(_spent(archive, run))
     pace = Pace(budget, config.finish_share)
     with ExitStack() as stack:
-        gateway = stack.enter_context(open_gateway(budget=budget, ledger=archive.add_call, run=run))
+        gateway = stack.enter_context(
+            open_gateway(budget=budget, ledger=archive.add_call, run=run, engine=config.engine)
+        )
         sandbox = stack.enter_context(closing(ProcessSandbox()))
         console.print(
             f"Run {run}: {domain.name}, agents run on {config.model}, {config.meta_model} writes them, "

@@ -10,7 +10,7 @@ anything else                a hosted model under litellm's name, such as ``open
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from meta_agent.llm.budget import FREE, Budget, Price, Spend
 from meta_agent.llm.cache import Cache, default_path
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from archive.records import Call
+    from meta_agent.llm.local import Engine
 
 __all__ = [
     "FREE",
@@ -44,11 +45,14 @@ __all__ = [
 ]
 
 
-def open_backend(model: str, *, timeout_s: float = 120.0, concurrency: int = 16) -> Backend:
+def open_backend(
+    model: str, *, engine: Engine | Literal["auto"] = "auto", timeout_s: float = 120.0, concurrency: int = 16
+) -> Backend:
     """Open a model by its name.
 
     Args:
         model: one of the forms above.
+        engine: what serves a local model.
         timeout_s: seconds of silence after which an attempt at a remote model has failed.
         concurrency: how many requests a remote model gets at once.
 
@@ -58,7 +62,7 @@ def open_backend(model: str, *, timeout_s: float = 120.0, concurrency: int = 16)
     if model.startswith("local/"):
         from meta_agent.llm.local import open_local
 
-        local = open_local(model)
+        local = open_local(model, engine=engine)
         return Backend(local, local.concurrency, FREE)
     if model.startswith("scripted:"):
         return Backend(ScriptedLLM.open(model), None, FREE)
@@ -79,6 +83,7 @@ def open_gateway(
     ledger: Callable[[Call], None] | None = None,
     run: str = "",
     retries: Retries | None = None,
+    engine: Engine | Literal["auto"] = "auto",
     timeout_s: float = 120.0,
     concurrency: int = 16,
 ) -> Gateway:
@@ -90,11 +95,12 @@ def open_gateway(
         ledger: is told of every completion.
         run: the run that the ledger's records name.
         retries: how long and how often a failing model is asked again.
+        engine: what serves local models.
         timeout_s: seconds of silence after which an attempt at a remote model has failed.
         concurrency: how many requests a remote model gets at once.
     """
     return Gateway(
-        lambda model: open_backend(model, timeout_s=timeout_s, concurrency=concurrency),
+        lambda model: open_backend(model, engine=engine, timeout_s=timeout_s, concurrency=concurrency),
         cache=Cache(default_path()) if cache is None else cache,
         budget=budget,
         ledger=ledger,
