@@ -364,7 +364,7 @@ class Archive:
         return self._select(Member, _equal(schema.members, run=run))
 
     def failures(self, run: str | None = None) -> list[Failure]:
-        """Return the failures of a run (or of all runs), in the order they were added."""
+        """Return the failures of a run (or of all runs), oldest first."""
         return self._select(Failure, _equal(schema.failures, run=run))
 
     def openings(self, run: str | None = None) -> list[Opening]:
@@ -382,7 +382,7 @@ class Archive:
         return self._select(Rollout, schema.rollouts.c.evaluation == evaluation)
 
     def calls(self, run: str | None = None) -> list[Call]:
-        """Return the model calls of a run (or of all runs), in the order they were added."""
+        """Return the model calls of a run (or of all runs), oldest first."""
         return self._select(Call, _equal(schema.calls, run=run))
 
     def spent(self, run: str) -> Spent:
@@ -675,8 +675,8 @@ _ORDER: dict[type, tuple[str, ...]] = {
     Opening: ("created", "run", "split"),
     Evaluation: ("created", "id"),
     Rollout: ("created", "task"),
-    Failure: ("number",),
-    Call: ("number",),
+    Failure: ("created", "digest"),
+    Call: ("created", "digest"),
 }
 
 _ADVICE = {
@@ -761,11 +761,15 @@ def _starts(column: ColumnElement[str], beginning: str) -> ColumnElement[bool]:
 
 def _differ(a: object, b: object) -> bool:
     """Compare as JSON sees it: tuples are lists, and the order of keys is nothing."""
-    return a != b and json.dumps(a, sort_keys=True) != json.dumps(b, sort_keys=True)
+    return a != b and _canonical(a) != _canonical(b)
 
 
 def _digest(values: Row) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
+    return hashlib.sha256(_canonical(values)).hexdigest()[:32]
+
+
+def _canonical(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def _check(rollout: Rollout) -> None:

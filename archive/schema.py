@@ -45,7 +45,7 @@ _write_json = json.JSONEncoder(ensure_ascii=False).encode
 class Words(TypeDecorator[str]):
     """Any Python string, as readable text.
 
-    Models and programs emit strings that databases refuse (NUL, lone surrogates): those are kept as JSON
+    Models and programs emit strings that databases refuse (NUL, lone surrogates): those are kept in hex
     after a mark, so that what comes back is what was added.
     """
 
@@ -54,15 +54,23 @@ class Words(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Escape what a database would refuse."""
-        if value is None or _storable(value):
-            return value
-        return _ESCAPED + json.dumps(value)
+        return None if value is None else _escape(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
         """Undo the escape."""
-        if value is None or not value.startswith(_ESCAPED):
-            return value
-        return str(json.loads(value[1:]))
+        return None if value is None else _unescape(value)
+
+
+def _escape(text: str) -> str:
+    if _storable(text):
+        return text
+    return _ESCAPED + text.encode("utf-8", "surrogatepass").hex()
+
+
+def _unescape(text: str) -> str:
+    if not text.startswith(_ESCAPED):
+        return text
+    return bytes.fromhex(text[1:]).decode("utf-8", "surrogatepass")
 
 
 def _storable(text: str) -> bool:
@@ -83,11 +91,11 @@ class Json(TypeDecorator[Any]):
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str:
         """Write JSON with sorted keys."""
-        return json.dumps(value, sort_keys=True)
+        return _escape(json.dumps(value, sort_keys=True, ensure_ascii=False))
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
         """Read JSON."""
-        loaded = json.loads(value or "null")
+        loaded = json.loads(_unescape(value or "null"))
         return tuple(loaded) if isinstance(loaded, list) else loaded
 
 
@@ -174,8 +182,7 @@ members = Table(
 failures = Table(
     "failures",
     metadata,
-    Column("number", Integer, primary_key=True),
-    Column("digest", Text, nullable=False, unique=True),
+    Column("digest", Text, primary_key=True),
     _words("run", ForeignKey("runs.id"), index=True),
     _count("generation"),
     _count("slot"),
@@ -239,8 +246,7 @@ Index(
 calls = Table(
     "calls",
     metadata,
-    Column("number", Integer, primary_key=True),
-    Column("digest", Text, nullable=False, unique=True),
+    Column("digest", Text, primary_key=True),
     _words("run", ForeignKey("runs.id")),
     _words("role"),
     _words("model"),

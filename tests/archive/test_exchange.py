@@ -37,7 +37,7 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
     max_leaves=5,
 )
-objects = st.dictionaries(words, values, max_size=3)
+objects: st.SearchStrategy[dict[str, object]] = st.dictionaries(words, values, max_size=3)
 
 
 @st.composite
@@ -51,15 +51,7 @@ def records(draw: st.DrawFn) -> list[Record]:
         return tuple(draw(st.lists(st.sampled_from(names), max_size=2))) if names else ()
 
     runs = [
-        Run(
-            f"r{i}",
-            draw(st.sampled_from(["search", "evaluate"])),
-            draw(words),
-            draw(words),
-            draw(objects),
-            "paused",
-            draw(times),
-        )
+        Run(f"r{i}", "search", draw(words), draw(words), draw(objects), "paused", draw(times))
         for i in range(draw(st.integers(1, 2)))
     ]
     sources = draw(st.lists(words, min_size=1, max_size=4, unique_by=lambda s: Program(s, "").id))
@@ -83,7 +75,8 @@ def records(draw: st.DrawFn) -> list[Record]:
     rollouts = [
         Rollout(
             e.id, task, draw(st.floats(0, 1)), draw(words), draw(words), draw(words), draw(counts), draw(counts),
-            draw(counts), draw(costs), draw(reals), draw(reals), tuple(draw(st.lists(objects, max_size=2))), draw(times),
+            draw(counts), draw(costs), draw(reals), draw(reals), tuple(draw(st.lists(objects, max_size=2))),
+            draw(times),
         )
         for e in evaluations
         for task in draw(st.lists(words, unique=True, max_size=3))

@@ -40,5 +40,5 @@ def test_an_evaluation_is_its_conditions() -> None:
         {"seed": 1},
         {"scorer": "x"},
     )
-    ids = {replace(base, id="", **change).id for change in changes}  # type: ignore[arg-type]
+    ids = {replace(base, id="", **change).id for change in changes}
     assert len(ids | {base.id}) == 9
