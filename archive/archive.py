@@ -604,7 +604,7 @@ class Archive:
         if "digest" in table.c:
             return
         key = [column.name for column in table.primary_key]
-        what = f"{what} {' '.join(str(getattr(record, name)) for name in key)}"
+        what = f"{what} {' '.join(repr(getattr(record, name)) for name in key)}"
         same_key = and_(*(table.c[name] == getattr(record, name) for name in key))
         row = connection.execute(_selection(kind).where(same_key)).first()
         if row is None:  # a member has a second key

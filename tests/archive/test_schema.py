@@ -106,6 +106,5 @@ def test_sqlite_runs_in_wal_mode(archive: Archive) -> None:
 def test_tables_stand_for_records() -> None:
     for kind, table in schema.TABLES.items():
         assert {c.name for c in table.c} - {"digest"} == {field.name for field in fields(kind)}
-        assert (
-            str(CreateTable(table).compile(dialect=postgresql.dialect())).strip().startswith("CREATE TABLE")
-        )
+        written = str(CreateTable(table).compile(dialect=PGDialect()))  # type: ignore[no-untyped-call]
+        assert f"CREATE TABLE {table.name}" in written
