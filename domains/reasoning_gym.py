@@ -47,6 +47,9 @@ HARMLESS: Mapping[str, str] = {
 LONGEST_ANSWER = 4000
 """Characters an answer may have: verifiers take time that grows with it."""
 
+PATIENCE = 1000
+"""Puzzles made in a row without a new one that is wanted, after which there are taken to be no more."""
+
 _UNREADABLE = (
     ArithmeticError,
     AssertionError,
@@ -107,29 +110,29 @@ def reasoning_gym(
 
     """
     wanted = {**DEFAULT_SIZES, **checked(sizes)}
-    tries = 200 + 20 * sum(wanted.values())
-    dataset = _dataset(task, tries, seed)
+    dataset = _dataset(task, seed)
     items: list[Item] = []
     splits: dict[SplitName, list[str]] = {name: [] for name in NAMES}
     seen: set[str] = set()
-    for number in range(tries):
-        if all(len(splits[name]) == wanted[name] for name in NAMES):
-            break
+    number, vain = -1, 0
+    while any(len(splits[name]) < wanted[name] for name in NAMES):
+        if vain == PATIENCE:
+            found = ", ".join(f"{name} {len(ids)}" for name, ids in splits.items())
+            raise DomainError(
+                f"reasoning-gym:{task}: it makes too few different puzzles: {found}; lower the sizes"
+            )
+        number, vain = number + 1, vain + 1
         entry = _generate(dataset, number)
         question = str(entry["question"])
         split = _split_of(question)
         if question in seen or len(splits[split]) == wanted[split]:
             continue
+        vain = 0
         seen.add(question)
         identity = f"reasoning-gym/{task}/{seed}/{number}"
         target = Verified(partial(dataset.score_answer, entry=entry), HARMLESS.get(task, ""))
         items.append(Item(Task(identity, question, "answer"), target))
         splits[split].append(identity)
-    else:
-        found = ", ".join(f"{name} {len(ids)}" for name, ids in splits.items())
-        raise DomainError(
-            f"reasoning-gym:{task}: {tries} puzzles hold too few different ones: {found}; lower the sizes"
-        )
     package = metadata.version("reasoning-gym")
     return Benchmark(
         f"reasoning-gym:{task}",
@@ -152,7 +155,7 @@ def _split_of(question: str) -> SplitName:
     raise AssertionError("the remainder is below the sum of the sizes")
 
 
-def _dataset(task: str, size: int, seed: int) -> Any:
+def _dataset(task: str, seed: int) -> Any:
     try:
         from reasoning_gym.factory import DATASETS, create_dataset
     except ImportError:
@@ -168,7 +171,7 @@ def _dataset(task: str, size: int, seed: int) -> Any:
         raise DomainError(f"{what}; there are {len(DATASETS)}, {close}")
     try:
         # Puzzle n is made from seed + n: seeds far apart keep two data sets from sharing puzzles.
-        dataset = create_dataset(task, size=size, seed=seed * 1_000_000)
+        dataset = create_dataset(task, size=1_000_000, seed=seed * 1_000_000)
     except (AssertionError, TypeError, ValueError) as error:
         raise DomainError(
             f"reasoning-gym:{task} cannot be made without settings of its own: {error}"

@@ -38,7 +38,7 @@ def test_puzzles_are_distinct_and_splits_nested() -> None:
 def test_oracle_answers_score_1_and_others_0(name: str) -> None:
     domain = load_domain(f"reasoning-gym:{name}", sizes=SMALL)
     tasks = domain.tasks("test")
-    dataset = reasoning_gym._dataset(name, 1000, 0)
+    dataset = reasoning_gym._dataset(name, 0)
     for task in tasks:
         entry = dataset[int(task.id.rpartition("/")[2])]
         assert entry["question"] == task.prompt
@@ -71,13 +71,13 @@ def test_tasks_that_would_evaluate_free_text_are_refused(name: str) -> None:
 
 
 def test_errors_are_one_line() -> None:
-    with pytest.raises(DomainError, match="unknown reasoning-gym task 'sudokku'; there are 1.., sudoku"):
+    with pytest.raises(DomainError, match=r"unknown reasoning-gym task 'sudokku'; there are 1\d\d, sudoku"):
         load_domain("reasoning-gym:sudokku")
     with pytest.raises(DomainError, match="expected reasoning-gym:TASK"):
         load_domain("reasoning-gym")
     with pytest.raises(DomainError, match="settings of its own"):
         load_domain("reasoning-gym:composite")
-    with pytest.raises(DomainError, match="too few different ones"):
+    with pytest.raises(DomainError, match="too few different puzzles"):
         load_domain("reasoning-gym:coin_flip", sizes={"search": 0, "selection": 0, "test": 100_000})
 
 
@@ -97,11 +97,11 @@ planted = [MARK, f"{MARK}()", f"[{MARK}]", f"[[{MARK}]]", f"{MARK} + 1", f"(1 + 
 offered = 0
 for name in sys.argv[1:] or sorted(DATASETS):
     try:
-        domain = reasoning_gym.reasoning_gym(name, sizes={"search": 1, "selection": 0, "test": 0})
+        domain = reasoning_gym.reasoning_gym(name, sizes={"search": 0, "selection": 0, "test": 1})
     except DomainError:
         continue
     offered += 1
-    (task,) = domain.tasks("search")
+    (task,) = domain.tasks("test")
     for answer in [*planted, *(f"{MARK} {task.prompt[:200]}", f"{task.prompt[-200:]} {MARK}")]:
         domain.score(task, answer, None)
     assert not caught, (name, caught)
@@ -122,5 +122,6 @@ def test_verifiers_that_evaluate_never_see_a_name() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_no_verifier_of_any_task_offered_evaluates_an_answer() -> None:
     assert evaluated() >= 95

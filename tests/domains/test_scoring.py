@@ -174,7 +174,7 @@ def test_what_is_a_number_is_compared_as_one(answer: object, kind: type) -> None
         f"```python\n{RIGHT}",
         f"~~~\n{RIGHT}~~~",
         "1. Do this:\n   ```python\n   def square(n):\n       return n * n\n   ```",
-        f"```\nprint('a usage example that is much longer than the function itself', square(3))\n```\n```python\n{RIGHT}```",
+        f"```\nprint('much longer than the function itself', square(3), square(4))\n```\n```python\n{RIGHT}```",
         "square = lambda n: n * n",
         "from __future__ import annotations\ndef square(n: Undefined): return n * n",
     ],
@@ -253,7 +253,10 @@ def test_a_reason_gives_no_hidden_input_away(answer: str, sandbox: ProcessSandbo
         "import builtins\nbuiltins.AssertionError = None\ndef square(n): return 0",
         "import sys\nsys.exit(0)",
         "def square(n): raise SystemExit(0)",
-        "import sys\ndef square(n):\n    frame = sys._getframe()\n    while frame:\n        frame.f_globals['square'] = lambda n: n * n\n        frame = frame.f_back\n    return 0",
+        (
+            "import sys\ndef square(n):\n    frame = sys._getframe()\n    while frame:\n"
+            "        frame.f_globals['square'] = lambda n: n * n\n        frame = frame.f_back\n    return 0"
+        ),
     ],
 )
 def test_cheats_score_nothing(answer: str, sandbox: ProcessSandbox) -> None:
