@@ -76,6 +76,8 @@ def _unescape(text: str) -> str:
 def _storable(text: str) -> bool:
     if "\0" in text or text.startswith(_ESCAPED):
         return False
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
