@@ -392,7 +392,7 @@ for _ in range(3):
 print("done")
 """
     before = descendants(os.getpid())
-    outcome = sandbox.run(code, limits=limits)
+    outcome = sandbox.run(code, limits=replace(limits, wall_s=20))
     assert (outcome.stdout, outcome.error) == ("done\n", None)
     bomb = sandbox.run("import os\nwhile True:\n    try: os.fork()\n    except OSError: pass", limits=limits)
     assert bomb.killed_by == "wall"

@@ -170,10 +170,8 @@ def test_the_lowest_level_has_limits_only(monkeypatch):
 
 def test_a_server_never_comes_back_at_a_lower_level():
     with ProcessSandbox() as sandbox:
-        level = sandbox.level
-        family = contract.descendants(os.getpid())
-        os.kill(sandbox._server._process.pid, signal.SIGKILL)
-        assert contract.eventually(
-            lambda: not (family - {sandbox._server._process.pid}) & set(contract.processes())
-        )
+        level, pid = sandbox.level, sandbox._server._process.pid
+        family = contract.descendants(pid)
+        os.kill(pid, signal.SIGKILL)
+        assert contract.eventually(lambda: not family & set(contract.processes()))
         assert sandbox.run("").level == level
