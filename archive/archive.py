@@ -480,7 +480,7 @@ class Archive:
         kind = type(record)
         row: Row = {name: getattr(record, name) for name in _FIELDS[kind]}
         if row.get("created") == 0:
-            row["created"] = self._now()
+            row["created"] = time.time() if kind is Rollout else self._now()
         if kind in (Failure, Call):
             row["digest"] = _digest({k: v for k, v in row.items() if k != "created" or kind is Call})
         for name, packed in _PACKED[kind]:

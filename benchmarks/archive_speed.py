@@ -71,7 +71,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         path = Path(folder) / "archive.db"
         with Archive(path) as archive:
+            cpu = time.process_time()
             seconds = fill(archive, options.rollouts, options.threads)
+            cpu = time.process_time() - cpu
             rate = options.rollouts / seconds
             print(
                 f"{options.rollouts} rollouts from {options.threads} threads in {seconds:.1f} s: {rate:,.0f}/s"
