@@ -78,6 +78,7 @@ def main() -> None:
             print(
                 f"{options.rollouts} rollouts from {options.threads} threads in {seconds:.1f} s: {rate:,.0f}/s"
             )
+            print(f"{cpu:.1f} s of CPU: about {options.rollouts / cpu:,.0f}/s where nothing else runs")
         times = []
         with Archive(path) as archive:
             for _ in range(9):
