@@ -34,7 +34,10 @@ def answer(messages: list[dict[str, str]], seed: int | None) -> str:
 
 
 class Endpoint(ThreadingHTTPServer):
-    """Serves ``POST /v1/chat/completions`` until the block ends; ``seen`` holds the bodies of all attempts, ``came`` their times."""
+    """Serves ``POST /v1/chat/completions`` until the block ends.
+
+    ``seen`` holds the bodies of all attempts, ``came`` their times.
+    """
 
     daemon_threads = True
     request_queue_size = 128
