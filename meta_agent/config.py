@@ -58,11 +58,13 @@ class SearchConfig(BaseModel):
 PRESETS: dict[str, dict[str, Any]] = {
     # laptop: a first result without a key in a quarter of an hour; smoke: minutes; adas: the paper's generations
     "laptop": {
-        "search_tasks": 10,
-        "selection_tasks": 16,
+        "search_tasks": 8,
+        "selection_tasks": 10,
         "test_tasks": 40,
-        "generations": 4,
-        "budget": "15m",
+        "generations": 2,
+        "width": 6,
+        "finalists": 2,
+        "budget": "17m",
     },
     "smoke": {
         "search_tasks": 3,
