@@ -24,13 +24,16 @@ if TYPE_CHECKING:
 _TRIP = 5
 """Failures in a row, whoever asked, that open the circuit."""
 
+_FEWEST = 3
+"""Failures in a row before a model can be out: two silent sockets prove little, however long they took."""
+
 
 @dataclass(frozen=True, slots=True)
 class Retries:
     """How long and how often a model is asked again."""
 
     patience_s: float = 90.0
-    """Seconds from a first failure without any answer, after which the model is out."""
+    """Seconds from a first failure without any answer, after which the model is out (three attempts at least)."""
     attempts: int = 12
     """Failures of one request while others are answered, after which it is given up.
 
@@ -213,7 +216,7 @@ class Lane:
             trip.faults >= self.retries.attempts or now - trip.first_failure > 10 * self.retries.patience_s
         )
         out = bool(self._dead) or wait > self.retries.patience_s
-        out = out or now + wait - self._failing_since > self.retries.patience_s
+        out = out or (self._streak >= _FEWEST and now + wait - self._failing_since > self.retries.patience_s)
         if not out and not too_often:
             return
         seconds = now - (self._failing_since if out else trip.first_failure)

@@ -119,6 +119,14 @@ def test_a_crowd_at_a_dead_model_leaves_together_and_hardly_knocks() -> None:
     assert len(scene.began) == late + 1, "a model known to be dead gets one attempt"
 
 
+def test_two_silent_sockets_are_no_outage() -> None:
+    def silent_twice(index: int, _: str) -> str:
+        time.sleep(0.3 if index < 2 else 0)
+        return fail("no answer") if index < 2 else "fine"
+
+    assert Scene(silent_twice, Retries(0.2, 12, 0.01)).lane.complete(ask()).text == "fine"
+
+
 def test_a_model_that_comes_back_serves_everybody_who_waited() -> None:
     back = time.monotonic() + 0.5
     scene = Scene(lambda _, text: text if time.monotonic() > back else fail(), limit=4)
