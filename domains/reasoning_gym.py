@@ -50,6 +50,9 @@ LONGEST_ANSWER = 4000
 PATIENCE = 1000
 """Puzzles made in a row without a new one that is wanted, after which there are taken to be no more."""
 
+MADE_AHEAD = 1000
+"""Size that generators are told; a few of them make that many puzzles at once and have no more."""
+
 _UNREADABLE = (
     ArithmeticError,
     AssertionError,
@@ -109,29 +112,17 @@ def reasoning_gym(
             answer, or too few different puzzles.
 
     """
-    wanted = {**DEFAULT_SIZES, **checked(sizes)}
     dataset = _dataset(task, seed)
     items: list[Item] = []
     splits: dict[SplitName, list[str]] = {name: [] for name in NAMES}
-    seen: set[str] = set()
-    number, vain = -1, 0
-    while any(len(splits[name]) < wanted[name] for name in NAMES):
-        if vain == PATIENCE:
-            found = ", ".join(f"{name} {len(ids)}" for name, ids in splits.items())
-            raise DomainError(
-                f"reasoning-gym:{task}: it makes too few different puzzles: {found}; lower the sizes"
-            )
-        number, vain = number + 1, vain + 1
-        entry = _generate(dataset, number)
-        question = str(entry["question"])
-        split = _split_of(question)
-        if question in seen or len(splits[split]) == wanted[split]:
-            continue
-        vain = 0
-        seen.add(question)
+    try:
+        puzzles = _puzzles(dataset, {**DEFAULT_SIZES, **checked(sizes)})
+    except DomainError as error:
+        raise DomainError(f"reasoning-gym:{task}: {error}") from None
+    for split, number, entry in puzzles:
         identity = f"reasoning-gym/{task}/{seed}/{number}"
         target = Verified(partial(dataset.score_answer, entry=entry), HARMLESS.get(task, ""))
-        items.append(Item(Task(identity, question, "answer"), target))
+        items.append(Item(Task(identity, str(entry["question"]), "answer"), target))
         splits[split].append(identity)
     package = metadata.version("reasoning-gym")
     return Benchmark(
@@ -144,6 +135,28 @@ def reasoning_gym(
         key=Verified.key,
         parameters=(package, Path(__file__).read_text(encoding="utf-8")),
     )
+
+
+def _puzzles(dataset: Any, wanted: Mapping[SplitName, int]) -> list[tuple[SplitName, int, dict[str, Any]]]:
+    """Return as many different puzzles as wanted, each with its split and number."""
+    puzzles: list[tuple[SplitName, int, dict[str, Any]]] = []
+    lacking = dict(wanted)
+    seen: set[str] = set()
+    number = vain = 0
+    while any(lacking.values()):
+        entry = _generate(dataset, number) if vain < PATIENCE else None
+        if entry is None:
+            found = ", ".join(f"{name} {wanted[name] - lacking[name]}" for name in NAMES)
+            raise DomainError(f"it makes too few different puzzles: {found}; lower the sizes")
+        question = str(entry["question"])
+        split = _split_of(question)
+        if question not in seen and lacking[split]:
+            puzzles.append((split, number, entry))
+            lacking[split] -= 1
+            vain = -1
+        seen.add(question)
+        number, vain = number + 1, vain + 1
+    return puzzles
 
 
 def _split_of(question: str) -> SplitName:
@@ -171,7 +184,7 @@ def _dataset(task: str, seed: int) -> Any:
         raise DomainError(f"{what}; there are {len(DATASETS)}, {close}")
     try:
         # Puzzle n is made from seed + n: seeds far apart keep two data sets from sharing puzzles.
-        dataset = create_dataset(task, size=1_000_000, seed=seed * 1_000_000)
+        dataset = create_dataset(task, size=MADE_AHEAD, seed=seed * 1_000_000)
     except (AssertionError, TypeError, ValueError) as error:
         raise DomainError(
             f"reasoning-gym:{task} cannot be made without settings of its own: {error}"
@@ -189,6 +202,10 @@ def evaluates(dataset: Any) -> bool:
     return _EVALUATES.search(_JSON.sub("", source)) is not None
 
 
-def _generate(dataset: Any, number: int) -> dict[str, Any]:
+def _generate(dataset: Any, number: int) -> dict[str, Any] | None:
+    """Return a puzzle, or None when there are no more."""
     with contextlib.redirect_stdout(io.StringIO()):  # one generator prints dots
-        return cast("dict[str, Any]", dataset[number])
+        try:
+            return cast("dict[str, Any]", dataset[number])
+        except IndexError:
+            return None
