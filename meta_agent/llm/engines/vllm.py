@@ -91,7 +91,7 @@ class Vllm:
             "--model", str(folder), "--served-model-name", self.log.stem, "--host", "127.0.0.1", "--port", str(port),
             "--max-model-len", str(self.context), "--max-num-seqs", str(self.concurrency), "--enable-prefix-caching",
             "--generation-config", "vllm", "--disable-uvicorn-access-log",
-            "--structured-outputs-config", '{"disable_any_whitespace": true}', *_device_options(),
+            "--structured-outputs-config", '{"backend": "guidance", "disable_any_whitespace": true}', *_device_options(),
         ]  # fmt: skip
         with self.log.open("wb") as log:
             return subprocess.Popen(
