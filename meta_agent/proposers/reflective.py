@@ -59,6 +59,12 @@ def forward(task, kit):
     replies = kit.llm(f"{task.prompt}\\n\\nPlan:\\n{plan}\\n\\nEnd with one line: 'Answer: ' and the final answer alone.", temperature=0.7, n=3)
     return kit.vote([kit.extract(reply) for reply in replies])"""
 
+IDEA_QUESTION = "Does it follow the direction ({direction}), and is there a mistake in its logic?"
+KIT_QUESTION = (
+    "Check every line: does each prompt contain task.prompt, does each kit call exist and get the right arguments, "
+    "is kit.extract applied to replies, does every path return the answer?"
+)
+
 CODE_DIRECTIONS = (
     "sample several solutions with temperature 0.8 and n, then choose with kit.select",
     "run the code and repair it in a loop of at most three rounds, showing kit.llm the feedback",
@@ -138,42 +144,36 @@ class ReflectiveProposer:
             f"Write a new and better program, different from these. Direction: {direction}.\n"
             "Begin with '# name:' and '# idea:' comments, then def forward(task, kit). Keep it under 25 lines."
         )
-        return self._ask(
-            prompt, Proposal(name=direction[:40], thought="", source="", direction=direction), draw
+        return _read(
+            self._complete(prompt, draw),
+            Proposal(name=direction[:40], thought="", source="", direction=direction),
         )
 
     def reflect(self, proposal: Proposal, parents: Sequence[Example], step: int, draw: int) -> Proposal:
-        """Improve a proposal: first its idea, then its use of the kit. An answer that is no program is dropped."""
-        question = (
-            (
-                "Is this different from the programs that exist, and is there a mistake in its logic? Improve it."
-                f" It must follow the direction: {proposal.direction}."
-            )
-            if step == 1
-            else (
-                "Check every line: does each prompt contain task.prompt, does each kit call exist and get the right "
-                "arguments, is kit.extract applied to replies, does every path return the answer? Correct it."
-            )
-        )
-        improved = self._ask(
-            f"{self.contract}\n\nA new program:\n```python\n{proposal.source}\n```\n\n{question}\n"
-            "Reply with the whole program.",
-            proposal,
+        """Improve a proposal: first its idea, then its use of the kit.
+
+        The author may answer KEEP, which costs one token instead of a program; an answer that is no program is dropped.
+        """
+        answer = self._complete(
+            f"{self.contract}\n\nA new program:\n```python\n{proposal.source}\n```\n\n"
+            + (IDEA_QUESTION.format(direction=proposal.direction) if step == 1 else KIT_QUESTION)
+            + "\nIf nothing needs a change, reply with the word KEEP only. Otherwise reply with the whole program.",
             draw,
         )
+        improved = _read(answer, proposal)
         return improved if not check(improved.source) or check(proposal.source) else proposal
 
     def repair(self, proposal: Proposal, error: str, attempt: int, draw: int) -> Proposal:
         """Show the program and what stopped it; ask for the corrected whole."""
-        return self._ask(
+        answer = self._complete(
             f"{self.contract}\n\nExample of the form:\n```python\n{self.example}\n```\n\nThis program:\n"
             f"```python\n{proposal.source}\n```\n\nfails with:\n{error[-1200:]}\n\n"
             "Reply with the whole corrected program.",
-            proposal,
             draw + 100_000 * attempt,
         )
+        return _read(answer, proposal)
 
-    def _ask(self, prompt: str, before: Proposal, sample: int) -> Proposal:
+    def _complete(self, prompt: str, sample: int) -> str:
         request = Request(
             model=self.model,
             messages=(Message("system", SYSTEM), Message("user", prompt)),
@@ -182,13 +182,20 @@ class ReflectiveProposer:
             stop=("\n```\n",),
             sample=sample,
         )
-        source = tidy(extract_code(self.gateway.complete(request, role="meta").text))
-        return replace(
-            before,
-            name=_comment(source, "name") or before.name,
-            thought=_comment(source, "idea") or before.thought,
-            source=source,
-        )
+        return self.gateway.complete(request, role="meta").text
+
+
+def _read(answer: str, before: Proposal) -> Proposal:
+    """Return the proposal with the program in an answer; without one, as it was before."""
+    source = tidy(extract_code(answer))
+    if before.source and "def forward" not in source:
+        return before
+    return replace(
+        before,
+        name=_comment(source, "name") or before.name,
+        thought=_comment(source, "idea") or before.thought,
+        source=source,
+    )
 
 
 def tidy(source: str) -> str:

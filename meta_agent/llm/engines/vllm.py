@@ -150,8 +150,8 @@ class Vllm:
 
 
 def _more(request: Request) -> dict[str, object]:
-    """Return what is not OpenAI's: llama.cpp's default way of sampling, and the grammar."""
-    more: dict[str, object] = {"top_k": 40, "min_p": 0.05, "top_p": 0.95}
+    """Return what is not OpenAI's: llama.cpp's way of sampling and the grammar; a top-p would sort all logits."""
+    more: dict[str, object] = {"top_k": 40, "min_p": 0.05}
     if request.grammar:
         more["structured_outputs"] = {"grammar": request.grammar}
     return more
