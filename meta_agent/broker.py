@@ -18,7 +18,7 @@ from sandboxes import Json, Limits, Sandbox
 if TYPE_CHECKING:
     from domains import Domain, Task
 
-RUN_LIMITS = Limits(wall_s=6.0, cpu_s=5.0)
+RUN_LIMITS = Limits(wall_s=20.0, cpu_s=4.0)
 STOP = ("\n```\n",)
 """A reply ends at its closing code fence: small models go on explaining for ever."""
 MAX_CANDIDATES = 32

@@ -50,7 +50,7 @@ class SearchConfig(BaseModel):
     """Share of the budget kept for the selection and the sealed test."""
     calls_per_task: int = Field(12, ge=1)
     tokens_per_task: int = Field(12_000, ge=1)
-    seconds_per_task: float = Field(20.0, gt=0)
+    seconds_per_task: float = Field(60.0, gt=0)
     """Seconds of a program's own on one task, model waits not counted."""
     seed: int = 0
 

@@ -39,7 +39,7 @@ class Allowance:
     calls: int = 20
     tokens: int = 16_000
     cpu_s: float = 10.0
-    wall_s: float = 20.0
+    wall_s: float = 60.0
     """Seconds of its own, model waits not counted."""
     cap_s: float = 900.0
     """Absolute seconds, model waits included."""

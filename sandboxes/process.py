@@ -564,7 +564,8 @@ class _Program:
         if status >= 0:
             return None, f"the program ended its process (exit status {status}) before it was done"
         name = signal.Signals(-status).name
-        if status == -signal.SIGKILL and end["cpu_s"] > math.ceil(limits.cpu_s) - 0.5:
+        # The kernel counts whole ticks and may kill a program at nine tenths of its limit.
+        if status == -signal.SIGKILL and end["cpu_s"] > 0.8 * math.ceil(limits.cpu_s):
             return "cpu", f"stopped: more than {limits.cpu_s:g} s of processor time"
         if status == -signal.SIGKILL and end["peak_mb"] > 0.8 * limits.memory_mb:
             return "memory", f"stopped: out of memory at {end['peak_mb']:.0f} MiB"

@@ -122,6 +122,7 @@ class ReflectiveProposer:
         self.model = model
         self.temperature = temperature
         self.max_tokens = max_tokens
+        self.kind = kind
         self.example = CODE_EXAMPLE if kind == "code" else ANSWER_EXAMPLE
         self.directions = CODE_DIRECTIONS if kind == "code" else ANSWER_DIRECTIONS
         self.contract = CONTRACT.format(
@@ -132,17 +133,20 @@ class ReflectiveProposer:
         )
 
     def propose(self, parents: Sequence[Example], draw: int) -> Proposal:
-        """Write a new program: the parents are shown, and one direction to take."""
+        """Write a new program from the first parent, in a given direction; the second parent is told in a line."""
         direction = self.directions[draw % len(self.directions)]
-        shown = "\n\n".join(
-            f"A program that scores {parent.score:.0%}:\n```python\n{_outline(parent)}\n```"
-            + "".join(f"\nIt failed on a task: {line}" for line in parent.failures[:2])
-            for parent in parents[:2]
-        )
-        prompt = (
-            f"{self.contract}\n\nExample of the form:\n```python\n{self.example}\n```\n\n{shown}\n\n"
-            f"Write a new and better program, different from these. Direction: {direction}.\n"
-            "Begin with '# name:' and '# idea:' comments, then def forward(task, kit). Keep it under 25 lines."
+        prompt = f"{self.contract}\n\nExample of the form:\n```python\n{self.example}\n```\n\n"
+        for parent in parents[:1]:
+            prompt += f"This program scores {parent.score:.0%}:\n```python\n{self._outline(parent)}\n```\n"
+            prompt += "".join(f"It failed on a task: {line}\n" for line in parent.failures[:2])
+        for parent in parents[1:2]:
+            prompt += (
+                f"Another one, {parent.name}, solves tasks on which it fails ({parent.score:.0%} in all).\n"
+            )
+        prompt += (
+            f"\nWrite a new program that works differently. It must do this: {direction}.\n"
+            "Do not repeat a program above. Begin with a '# name:' and an '# idea:' comment, then "
+            "def forward(task, kit). Keep it under 20 lines."
         )
         return _read(
             self._complete(prompt, draw),
@@ -173,6 +177,13 @@ class ReflectiveProposer:
         )
         return _read(answer, proposal)
 
+    def _outline(self, parent: Example) -> str:
+        """Return the parent's source for this kind of task only, headed like the example."""
+        tree = _OneKind(self.kind).visit(ast.parse(parent.source))
+        if ast.get_docstring(tree) is not None:
+            del tree.body[0]
+        return f"# name: {parent.name}\n{ast.unparse(tree)}"
+
     def _complete(self, prompt: str, sample: int) -> str:
         request = Request(
             model=self.model,
@@ -183,6 +194,38 @@ class ReflectiveProposer:
             sample=sample,
         )
         return self.gateway.complete(request, role="meta").text
+
+
+class _OneKind(ast.NodeTransformer):
+    """Decides the branches on ``task.kind``: a small model copies what it is shown, the other kind's half too."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        self.generic_visit(node)
+        ends = next((i for i, statement in enumerate(node.body) if isinstance(statement, ast.Return)), None)
+        if ends is not None:
+            del node.body[ends + 1 :]
+        return node
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        chosen = self._decide(node.test)
+        return node if chosen is None else (node.body if chosen else node.orelse)
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
+        self.generic_visit(node)
+        chosen = self._decide(node.test)
+        return node if chosen is None else (node.body if chosen else node.orelse)
+
+    def _decide(self, test: ast.expr) -> bool | None:
+        match test:
+            case ast.Compare(
+                ast.Attribute(ast.Name("task"), "kind"), [ast.Eq() | ast.NotEq() as op], [ast.Constant(value)]
+            ):
+                return (value == self.kind) == isinstance(op, ast.Eq)
+        return None
 
 
 def _read(answer: str, before: Proposal) -> Proposal:
@@ -213,16 +256,6 @@ def tidy(source: str) -> str:
         if isinstance(node, ast.Expr | ast.If | ast.For | ast.While | ast.Assert) and not docstring:
             del lines[node.lineno - 1 : node.end_lineno]
     return "\n".join(lines).strip("\n")
-
-
-def _outline(parent: Example) -> str:
-    """Return the parent's source without its docstring, headed like the example."""
-    source = re.sub(r'\A\s*""".*?"""\s*', "", parent.source, flags=re.DOTALL)
-    return (
-        source.strip()
-        if source.lstrip().startswith("# name:")
-        else f"# name: {parent.name}\n{source.strip()}"
-    )
 
 
 def _comment(source: str, key: str) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_INPUTS = 12
-LIMITS = Limits(wall_s=4.0, cpu_s=3.0)
+LIMITS = Limits(wall_s=20.0, cpu_s=4.0)
 
 _PROBE = """
 

@@ -72,7 +72,7 @@ def test_run_gives_feedback_for_repair(broker: Broker) -> None:
     assert "NameError" in str(
         broker({"op": "run", "code": CRASH, "tests": ["assert plus_3(1) == 4"]})["feedback"]
     )
-    assert "wall" in str(broker({"op": "run", "code": "while True: pass", "tests": []})["feedback"])
+    assert "limit" in str(broker({"op": "run", "code": "while True: pass", "tests": []})["feedback"])
 
 
 def test_select_and_vote(broker: Broker) -> None:

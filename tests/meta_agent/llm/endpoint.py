@@ -42,8 +42,16 @@ class Endpoint(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, fault: Fault = healthy, *, latency: float = 0.0, retry_after: str = "0.05") -> None:
+    def __init__(
+        self,
+        fault: Fault = healthy,
+        *,
+        latency: float = 0.0,
+        retry_after: str = "0.05",
+        reply: Callable[[list[dict[str, str]], int | None], str] = answer,
+    ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.reply = reply
         self.fault = fault
         self.latency = latency
         self.retry_after = retry_after
@@ -113,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, json.dumps(self._completion(body)).encode())
 
     def _completion(self, body: dict[str, Any]) -> dict[str, Any]:
-        text = answer(body["messages"], body.get("seed"))
+        text = self.server.reply(body["messages"], body.get("seed"))
         size = sum(len(m["content"].encode()) for m in body["messages"])
         usage = {"prompt_tokens": size // 4 + 9, "completion_tokens": 7, "total_tokens": size // 4 + 16}
         choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
