@@ -1,6 +1,6 @@
 """Execute every notebook from a clean state; fails when a cell does.
 
-    python tests/run_notebooks.py
+python tests/run_notebooks.py
 """
 
 from __future__ import annotations

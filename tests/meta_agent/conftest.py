@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +11,10 @@ from meta_agent.evaluation import Allowance, Evaluator
 from meta_agent.llm import FREE, Backend, Cache, Gateway, ScriptedLLM
 from sandboxes import ProcessSandbox
 from tests.meta_agent.rehearsal import agent, meta, write_tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session")

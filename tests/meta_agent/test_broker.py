@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,8 +8,12 @@ from hypothesis import strategies as st
 
 from domains import Task, load_domain
 from meta_agent.broker import Broker
-from sandboxes import ProcessSandbox
-from tests.meta_agent.conftest import Bench
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sandboxes import ProcessSandbox
+    from tests.meta_agent.conftest import Bench
 
 TASK = Task(
     id="t",
@@ -64,7 +67,11 @@ def test_equal_prompts_are_drawn_anew_and_reproducibly(bench: Bench, sandbox: Pr
 
 def test_run_gives_feedback_for_repair(broker: Broker) -> None:
     assert broker({"op": "run", "code": RIGHT, "tests": ["assert plus_3(1) == 4"]}) == {
-        "passed": True, "score": 1.0, "feedback": "", "output": ""}  # fmt: skip
+        "passed": True,
+        "score": 1.0,
+        "feedback": "",
+        "output": "",
+    }
     wrong = broker({"op": "run", "code": WRONG, "tests": ["assert plus_3(1) == 4", "assert plus_3(3) == 0"]})
     assert wrong["passed"] is False
     assert wrong["score"] == 0.5
@@ -92,11 +99,21 @@ def test_vote_on_answers_by_meaning(bench: Bench, sandbox: ProcessSandbox, tmp_p
     assert broker({"op": "vote", "candidates": ["12", "Paris", "paris ", ""]})["index"] == 1
 
 
-@pytest.mark.parametrize("request_", [
-    {}, {"op": "keys"}, {"op": ["llm"]}, {"op": "llm", "prompt": 3}, {"op": "llm", "prompt": "x", "n": 10**9},
-    {"op": "llm", "prompt": "x", "temperature": "hot"}, {"op": "vote", "candidates": []},
-    {"op": "vote", "candidates": "abc"}, {"op": "select", "candidates": ["x"] * 100}, {"op": "run", "code": None},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"op": "keys"},
+        {"op": ["llm"]},
+        {"op": "llm", "prompt": 3},
+        {"op": "llm", "prompt": "x", "n": 10**9},
+        {"op": "llm", "prompt": "x", "temperature": "hot"},
+        {"op": "vote", "candidates": []},
+        {"op": "vote", "candidates": "abc"},
+        {"op": "select", "candidates": ["x"] * 100},
+        {"op": "run", "code": None},
+    ],
+)
 def test_bad_requests_are_answered(broker: Broker, request_: dict[str, Any]) -> None:
     reply = broker(request_)
     assert list(reply) == ["error"]
@@ -111,7 +128,11 @@ JSON = st.recursive(
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(op=st.sampled_from(["llm", "remaining", "log", "vote", "x"]), fields=st.dictionaries(
-    st.sampled_from(["prompt", "n", "temperature", "max_tokens", "system", "candidates", "text"]), JSON))  # fmt: skip
+@given(
+    op=st.sampled_from(["llm", "remaining", "log", "vote", "x"]),
+    fields=st.dictionaries(
+        st.sampled_from(["prompt", "n", "temperature", "max_tokens", "system", "candidates", "text"]), JSON
+    ),
+)
 def test_any_request_gets_an_object(broker: Broker, op: str, fields: dict[str, Any]) -> None:
     assert isinstance(broker({**fields, "op": op}), dict)

@@ -21,13 +21,27 @@ SCRIPTED = [
     "model=scripted:tests.meta_agent.rehearsal:agent",
     "meta_model=scripted:tests.meta_agent.rehearsal:meta",
 ]
-SMALL = ["agents=direct,self_consistency", "generations=1", "width=2", "workers=4", "search_tasks=4",
-         "selection_tasks=3", "test_tasks=4", *SCRIPTED]  # fmt: skip
+SMALL = [
+    "agents=direct,self_consistency",
+    "generations=1",
+    "width=2",
+    "workers=4",
+    "search_tasks=4",
+    "selection_tasks=3",
+    "test_tasks=4",
+    *SCRIPTED,
+]
 
 
 def environment(folder: Path) -> dict[str, str]:
-    return {**os.environ, "ADAS_ARCHIVE": str(folder / "archive.db"), "ADAS_CACHE": str(folder / "llm.db"),
-            "ADAS_MODELS": str(folder / "models"), "PYTHONPATH": str(ROOT), "COLUMNS": "100"}  # fmt: skip
+    return {
+        **os.environ,
+        "ADAS_ARCHIVE": str(folder / "archive.db"),
+        "ADAS_CACHE": str(folder / "llm.db"),
+        "ADAS_MODELS": str(folder / "models"),
+        "PYTHONPATH": str(ROOT),
+        "COLUMNS": "100",
+    }
 
 
 def adas(folder: Path, *arguments: str, file_limit: int | None = None) -> subprocess.CompletedProcess[str]:
@@ -35,8 +49,15 @@ def adas(folder: Path, *arguments: str, file_limit: int | None = None) -> subpro
         if file_limit is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
 
-    return subprocess.run([sys.executable, "-m", "meta_agent", *arguments], env=environment(folder), cwd=ROOT,
-                          capture_output=True, text=True, timeout=100, preexec_fn=limit)  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-m", "meta_agent", *arguments],
+        env=environment(folder),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        preexec_fn=limit,
+    )
 
 
 @pytest.fixture
@@ -66,18 +87,21 @@ def test_a_search_from_start_to_score_card(tmp_path: Path, tasks: str) -> None:
     assert json.loads(again.stdout) == card
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (["search", "humanevil"], "humaneval"),
-    (["search", "nowhere.jsonl"], "nowhere.jsonl"),
-    (["search", "{tasks}", "--preset", "smoke", *SMALL, "model=local/nope"], "local/nope"),
-    (["search", "{tasks}", "--preset", "smoke", *SMALL, "model=scripted:no.such:thing"], "no.such"),
-    (["search", "{tasks}", "widht=3"], "unknown setting 'widht'"),
-    (["search", "{tasks}", "--budget", "lots"], "lots"),
-    (["search", "{tasks}", *SMALL, "search_tasks=9999"], "9999"),
-    (["search", "{tasks}", *SMALL, "agents=nobody"], "unknown agent 'nobody'"),
-    (["search", "--resume", "abc"], "no run 'abc' to resume"),
-    (["search", "width=3", "--resume"], "keeps its settings"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["search", "humanevil"], "humaneval"),
+        (["search", "nowhere.jsonl"], "nowhere.jsonl"),
+        (["search", "{tasks}", "--preset", "smoke", *SMALL, "model=local/nope"], "local/nope"),
+        (["search", "{tasks}", "--preset", "smoke", *SMALL, "model=scripted:no.such:thing"], "no.such"),
+        (["search", "{tasks}", "widht=3"], "unknown setting 'widht'"),
+        (["search", "{tasks}", "--budget", "lots"], "lots"),
+        (["search", "{tasks}", *SMALL, "search_tasks=9999"], "9999"),
+        (["search", "{tasks}", *SMALL, "agents=nobody"], "unknown agent 'nobody'"),
+        (["search", "--resume", "abc"], "no run 'abc' to resume"),
+        (["search", "width=3", "--resume"], "keeps its settings"),
+    ],
+)
 def test_mistakes_end_in_one_line_and_exit_code_2(
     tmp_path: Path, tasks: str, arguments: list[str], words: str
 ) -> None:
@@ -122,7 +146,8 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, tasks: str) -> None:
     reference = json.loads(adas(undisturbed, "search", tasks, "--preset", "smoke", "--json", *SMALL).stdout)
     kept = json.loads(resumed.stdout)
     assert [(line["role"], line["program"], line["accuracy"]) for line in kept["lines"]] == [
-        (line["role"], line["program"], line["accuracy"]) for line in reference["lines"]]  # fmt: skip
+        (line["role"], line["program"], line["accuracy"]) for line in reference["lines"]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -151,8 +176,14 @@ def test_ctrl_c_saves_and_resume_goes_on(tmp_path: Path, tasks: str) -> None:
         *SMALL,
         "generations=3",
     ]
-    process = subprocess.Popen(arguments, env=environment(tmp_path), cwd=ROOT, text=True, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT)  # fmt: skip
+    process = subprocess.Popen(
+        arguments,
+        env=environment(tmp_path),
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     assert process.stdout
     seen = ""
     while "ran:" not in seen:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -8,9 +9,11 @@ from archive import Program
 from meta_agent.agents import SEEDS, load_agent
 from meta_agent.errors import OutageError
 from meta_agent.evaluation import Evaluator, StoppedError
-from meta_agent.llm.llm import Completion, Request
-from sandboxes import ProcessSandbox
-from tests.meta_agent.conftest import Bench
+
+if TYPE_CHECKING:
+    from meta_agent.llm.llm import Completion, Request
+    from sandboxes import ProcessSandbox
+    from tests.meta_agent.conftest import Bench
 
 DIRECT = load_agent("direct")
 
@@ -72,8 +75,14 @@ class _FailsAfter:
 
 def test_an_outage_is_never_scored(bench: Bench, sandbox: ProcessSandbox) -> None:
     tasks = bench.domain.tasks("search")
-    evaluator = Evaluator(archive=bench.archive, domain=bench.domain, gateway=_FailsAfter(bench.gateway, 3), sandbox=sandbox,
-                          model="agent", workers=2)  # fmt: skip
+    evaluator = Evaluator(
+        archive=bench.archive,
+        domain=bench.domain,
+        gateway=_FailsAfter(bench.gateway, 3),
+        sandbox=sandbox,
+        model="agent",
+        workers=2,
+    )
     with pytest.raises(OutageError, match="gone"):
         evaluator.evaluate("r", [DIRECT], tasks, "search")
     evaluator.close()

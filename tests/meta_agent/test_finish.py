@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from math import comb
+from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
@@ -11,7 +12,9 @@ from meta_agent.agents import load_agent
 from meta_agent.config import SearchConfig
 from meta_agent.finish import Finish, ScoreCard
 from meta_agent.scorecard import show
-from tests.meta_agent.conftest import Bench
+
+if TYPE_CHECKING:
+    from tests.meta_agent.conftest import Bench
 
 PERFECT = Program(
     source="def forward(task, kit):\n    kit.llm(task.prompt)\n    k = task.entry_point.split('_')[1]\n"
@@ -41,8 +44,14 @@ def test_a_real_gain_is_said(bench: Bench) -> None:
     assert roles["finalist"].accuracy.mean == 1.0
     for versus in card.versus:
         d = versus.difference
-        assert d.p == pytest.approx(min(1.0, 2 * sum(comb(d.wins + d.losses, k) for k in range(min(d.wins, d.losses) + 1))
-                                    / 2 ** (d.wins + d.losses)))  # fmt: skip
+        assert d.p == pytest.approx(
+            min(
+                1.0,
+                2
+                * sum(comb(d.wins + d.losses, k) for k in range(min(d.wins, d.losses) + 1))
+                / 2 ** (d.wins + d.losses),
+            )
+        )
         assert d.difference == pytest.approx((d.wins - d.losses) / 8)
 
 
@@ -60,8 +69,15 @@ def test_without_a_discovery_the_baselines_stand_alone(bench: Bench) -> None:
 
 
 def test_self_consistency_costs_what_the_finalist_costs(bench: Bench) -> None:
-    card = finish(bench, Program(source=PERFECT.source.replace("kit.llm(task.prompt)", "[kit.llm(task.prompt * 2 + str(i)) for i in range(9)]"),
-                                 name="Dear"))  # fmt: skip
+    card = finish(
+        bench,
+        Program(
+            source=PERFECT.source.replace(
+                "kit.llm(task.prompt)", "[kit.llm(task.prompt * 2 + str(i)) for i in range(9)]"
+            ),
+            name="Dear",
+        ),
+    )
     lines = {line.role.split(" x")[0]: line for line in card.lines}
     assert lines["self-consistency"].calls > 3
     assert 0.5 < lines["self-consistency"].tokens / lines["finalist"].tokens < 2

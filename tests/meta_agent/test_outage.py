@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,10 +20,14 @@ from meta_agent.llm.llm import Message, Request
 from meta_agent.llm.openai_compatible import OpenAICompatible
 from meta_agent.proposers import ReflectiveProposer
 from meta_agent.search import Search
-from sandboxes import ProcessSandbox
 from tests.meta_agent import rehearsal
 from tests.meta_agent.llm.endpoint import Endpoint, Fault, always, every_third_fails, healthy
 from tests.meta_agent.rehearsal import write_tasks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sandboxes import ProcessSandbox
 
 
 def reply(messages: list[dict[str, str]], seed: int | None) -> str:
@@ -48,27 +52,54 @@ def search(folder: Path, sandbox: ProcessSandbox, fault: Fault, retries: Retries
         Endpoint(fault, reply=reply) as endpoint,
         Archive(folder / "archive.db") as archive,
         closing(sqlite3.connect(":memory:", check_same_thread=False)) as checkpoints,
-        Gateway(lambda _: Backend(OpenAICompatible(endpoint.url, "m", timeout_s=0.5), 4), cache=Cache(folder / "llm.db"),
-                ledger=archive.add_call, run="r", retries=retries) as gateway,
-    ):  # fmt: skip
+        Gateway(
+            lambda _: Backend(OpenAICompatible(endpoint.url, "m", timeout_s=0.5), 4),
+            cache=Cache(folder / "llm.db"),
+            ledger=archive.add_call,
+            run="r",
+            retries=retries,
+        ) as gateway,
+    ):
         from langgraph.checkpoint.sqlite import SqliteSaver
 
         archive.add_run(Run(id="r", kind="search", domain=domain.name, domain_version=domain.version))
-        evaluator = Evaluator(archive=archive, domain=domain, gateway=gateway, sandbox=sandbox, model="m", workers=4,
-                              allowance=Allowance(calls=12))  # fmt: skip
+        evaluator = Evaluator(
+            archive=archive,
+            domain=domain,
+            gateway=gateway,
+            sandbox=sandbox,
+            model="m",
+            workers=4,
+            allowance=Allowance(calls=12),
+        )
         proposer = ReflectiveProposer(gateway, "m", description="", kind="code")
         try:
-            Search(run="r", config=config, domain=domain, archive=archive, evaluator=evaluator, proposer=proposer,
-                   seeds=seeds)(SqliteSaver(checkpoints))  # fmt: skip
+            Search(
+                run="r",
+                config=config,
+                domain=domain,
+                archive=archive,
+                evaluator=evaluator,
+                proposer=proposer,
+                seeds=seeds,
+            )(SqliteSaver(checkpoints))
             Finish(run="r", config=config, domain=domain, archive=archive, evaluator=evaluator)()
         finally:
             evaluator.close()
             evaluations = archive.evaluations(run="r")
             content = {
-                "members": [(m.program, m.generation, m.slot, m.parents, m.repairs) for m in archive.members("r")],
-                "failures": sorted((f.generation, f.slot, f.attempt, f.stage, f.reason) for f in archive.failures("r")),
-                "scores": sorted((e.program, e.split, r.task, r.score, r.failure) for e in evaluations for r in archive.rollouts(e.id)),
-            }  # fmt: skip
+                "members": [
+                    (m.program, m.generation, m.slot, m.parents, m.repairs) for m in archive.members("r")
+                ],
+                "failures": sorted(
+                    (f.generation, f.slot, f.attempt, f.stage, f.reason) for f in archive.failures("r")
+                ),
+                "scores": sorted(
+                    (e.program, e.split, r.task, r.score, r.failure)
+                    for e in evaluations
+                    for r in archive.rollouts(e.id)
+                ),
+            }
             content["answered"] = endpoint.answered
             search.content = content  # type: ignore[attr-defined]
     return content

@@ -24,11 +24,29 @@ def test_a_search_with_a_real_model(tmp_path: Path) -> None:
         "ADAS_ARCHIVE": str(tmp_path / "archive.db"),
         "ADAS_CACHE": str(tmp_path / "llm.db"),
     }
-    settings = ["humaneval", f"model={MODEL}", f"meta_model={MODEL}", "engine=llamacpp", "agents=direct,self_debug",
-                "width=1", "generations=1", "reflections=1", "repairs=1", "search_tasks=2", "selection_tasks=1",
-                "test_tasks=2", "calls_per_task=4", "budget=60-calls"]  # fmt: skip
-    done = subprocess.run([sys.executable, "-m", "meta_agent", "search", "--preset", "smoke", "--json", *settings],
-                          env=environment, cwd=ROOT, capture_output=True, text=True)  # fmt: skip
+    settings = [
+        "humaneval",
+        f"model={MODEL}",
+        f"meta_model={MODEL}",
+        "engine=llamacpp",
+        "agents=direct,self_debug",
+        "width=1",
+        "generations=1",
+        "reflections=1",
+        "repairs=1",
+        "search_tasks=2",
+        "selection_tasks=1",
+        "test_tasks=2",
+        "calls_per_task=4",
+        "budget=60-calls",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "meta_agent", "search", "--preset", "smoke", "--json", *settings],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     card = json.loads(done.stdout)
     assert card["domain"] == "humaneval"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
@@ -13,7 +13,11 @@ from meta_agent.config import SearchConfig
 from meta_agent.finish import Finish
 from meta_agent.proposers import Example, Proposal, ReflectiveProposer
 from meta_agent.search import Search
-from tests.meta_agent.conftest import Bench
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.meta_agent.conftest import Bench
 
 SEEDS = [load_agent("direct"), load_agent("self_consistency")]
 SOLVER = "def forward(task, kit):\n    kit.llm('x{n}')\n    k = task.entry_point.split('_')[1]\n    return f'def plus_{{k}}(x):\\n    return x + {{k}}'"
@@ -45,8 +49,15 @@ def search(bench: Bench, script: Script, **settings: object) -> Search:
     config = SearchConfig.model_validate(
         {"generations": 1, "width": len(script.plays), "repairs": 2, **settings}
     )
-    loop = Search(run="r", config=config, domain=bench.domain, archive=bench.archive, evaluator=bench.evaluator,
-                  proposer=script, seeds=SEEDS)  # fmt: skip
+    loop = Search(
+        run="r",
+        config=config,
+        domain=bench.domain,
+        archive=bench.archive,
+        evaluator=bench.evaluator,
+        proposer=script,
+        seeds=SEEDS,
+    )
     loop(InMemorySaver())
     return loop
 
@@ -65,8 +76,15 @@ def test_programs_that_ran_become_members_with_parents_thought_and_diff(bench: B
 
 
 def test_a_broken_program_is_repaired_with_its_real_error(bench: Bench) -> None:
-    script = Script({0: ["def forward(task, kit):\n    return kit.llm(task.promt)",
-                         "def forward(task, kit):\n    return kit.llm(task.prompt) + 1", SOLVER.format(n=0)]})  # fmt: skip
+    script = Script(
+        {
+            0: [
+                "def forward(task, kit):\n    return kit.llm(task.promt)",
+                "def forward(task, kit):\n    return kit.llm(task.prompt) + 1",
+                SOLVER.format(n=0),
+            ]
+        }
+    )
     search(bench, script)
     assert "task has no 'promt'" in script.errors[0]
     assert "TypeError" in script.errors[1]
@@ -93,7 +111,7 @@ def test_later_generations_descend_from_earlier_ones(bench: Bench) -> None:
     assert {m.generation for m in found} == {2, 3, 4, 5, 6}
     bred = {m.program for m in bench.archive.members("r") if m.generation >= 1}
     assert any(bred & set(m.parents) for m in found)
-    assert all(example.score in (1.0,) for example in script.parents[-1] if example.name.startswith("play"))
+    assert all(example.score == 1.0 for example in script.parents[-1] if example.name.startswith("play"))
 
 
 def test_the_archive_is_the_same_whatever_the_timing(bench: Bench) -> None:
@@ -104,12 +122,26 @@ def test_the_archive_is_the_same_whatever_the_timing(bench: Bench) -> None:
         bench.archive.add_run(
             Run(id=run, kind="search", domain=bench.domain.name, domain_version=bench.domain.version)
         )
-        evaluator = Evaluator(archive=bench.archive, domain=bench.domain, gateway=bench.gateway, sandbox=bench.evaluator.sandbox,
-                              model="agent", workers=workers, allowance=Allowance(calls=12))  # fmt: skip
+        evaluator = Evaluator(
+            archive=bench.archive,
+            domain=bench.domain,
+            gateway=bench.gateway,
+            sandbox=bench.evaluator.sandbox,
+            model="agent",
+            workers=workers,
+            allowance=Allowance(calls=12),
+        )
         config = SearchConfig(generations=2, width=3, finalists=2)
         proposer = ReflectiveProposer(bench.gateway, "meta", description="", kind="code")
-        Search(run=run, config=config, domain=bench.domain, archive=bench.archive, evaluator=evaluator, proposer=proposer,
-               seeds=SEEDS)(SqliteSaver(sqlite3.connect(":memory:", check_same_thread=False)))  # fmt: skip
+        Search(
+            run=run,
+            config=config,
+            domain=bench.domain,
+            archive=bench.archive,
+            evaluator=evaluator,
+            proposer=proposer,
+            seeds=SEEDS,
+        )(SqliteSaver(sqlite3.connect(":memory:", check_same_thread=False)))
         card = Finish(
             run=run, config=config, domain=bench.domain, archive=bench.archive, evaluator=evaluator
         )()
@@ -117,8 +149,11 @@ def test_the_archive_is_the_same_whatever_the_timing(bench: Bench) -> None:
         members = [
             (m.program, m.generation, m.slot, m.parents, m.repairs) for m in bench.archive.members(run)
         ]
-        scores = sorted((e.program, e.split, r.task, r.score) for e in bench.archive.evaluations(run=run)
-                        for r in bench.archive.rollouts(e.id))  # fmt: skip
+        scores = sorted(
+            (e.program, e.split, r.task, r.score)
+            for e in bench.archive.evaluations(run=run)
+            for r in bench.archive.rollouts(e.id)
+        )
         return [*members, *scores, *((line.role, line.program, line.accuracy.mean) for line in card.lines)]
 
     assert outcome("a", 1) == outcome("b", 8)
@@ -132,8 +167,15 @@ def test_enough_ends_the_search_early(bench: Bench, stop_at: int) -> None:
         asked.append(1)
         return len(asked) > stop_at
 
-    loop = Search(run="r", config=SearchConfig(generations=5, width=1), domain=bench.domain, archive=bench.archive,
-                  evaluator=bench.evaluator, proposer=Script({n: [SOLVER.format(n=n)] for n in range(5)}), seeds=SEEDS,
-                  enough=enough)  # fmt: skip
+    loop = Search(
+        run="r",
+        config=SearchConfig(generations=5, width=1),
+        domain=bench.domain,
+        archive=bench.archive,
+        evaluator=bench.evaluator,
+        proposer=Script({n: [SOLVER.format(n=n)] for n in range(5)}),
+        seeds=SEEDS,
+        enough=enough,
+    )
     loop(InMemorySaver())
     assert max(m.generation for m in bench.archive.members("r")) == stop_at

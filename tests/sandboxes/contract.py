@@ -3,7 +3,7 @@
 Without pytest, so that the same promises can be checked under another user by ``python contract.py LEVEL``.
 """
 
-# ruff: noqa: BLE001, E501, ISC004, PT017
+# ruff: noqa: BLE001, ISC004, PT017
 # Programs are in strings, pytest is not there, and a broken promise must not hide the next.
 
 from __future__ import annotations

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from meta_agent.llm import FREE, Backend, Gateway, ScriptedLLM
-from meta_agent.llm.llm import Request
 from meta_agent.proposers import Example, Proposal, ReflectiveProposer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from meta_agent.llm.llm import Request
 
 PROGRAM = "# name: Twice\n# idea: ask twice\ndef forward(task, kit):\n    return kit.vote([kit.llm(task.prompt), kit.llm(task.prompt)])"
 OTHER = PROGRAM.replace("Twice", "Thrice")
@@ -35,7 +39,7 @@ def test_a_proposal_is_read_from_a_code_block() -> None:
     assert (proposal.name, proposal.thought, proposal.source) == ("Twice", "ask twice", PROGRAM)
     assert proposal.direction == proposer.directions[3]
     prompt = seen[0].messages[-1].content
-    assert "A program that scores 50%" in prompt
+    assert "This program scores 50%" in prompt
     assert "# name: Alpha" in prompt
     assert "It failed on a task: timeout" in prompt
     assert "Docs." not in prompt
