@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from meta_agent.errors import BudgetError
-from meta_agent.llm import Budget
+
+if TYPE_CHECKING:
+    from meta_agent.llm import Budget
 
 
 class Pace:
