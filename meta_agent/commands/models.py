@@ -186,7 +186,7 @@ def _measure(model: str) -> None:
         llm = open_local(name, engine=each)
         try:
             with Console(stderr=True).status(f"measuring {each}"):
-                measured.append(measure.measure(llm, each, name, requests=32, in_flight=32, max_tokens=60))
+                measured.append(measure.measure(llm, each, name, requests=12, in_flight=12, max_tokens=32))
         finally:
             llm.close()
         measure.remember(measured[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -73,9 +74,10 @@ class LlamaCpp:
         server = self._server
         if server is None:
             raise OutageError("the llama.cpp engine is closed")
+        body = _body(request)
         started = time.monotonic()
         try:
-            reply = server.handle_chat_completions(_body(request))
+            reply = server.handle_chat_completions(body)
         except ValueError as error:
             raise RequestError(f"llama.cpp: {error}") from None
         if failure := reply.get("error"):
@@ -110,9 +112,10 @@ def _body(request: Request) -> dict[str, Any]:
     if request.grammar:
         body["grammar"] = request.grammar
     if request.schema:
-        import json
-
-        body["json_schema"] = json.loads(request.schema)
+        try:
+            body["json_schema"] = json.loads(request.schema)
+        except json.JSONDecodeError as error:
+            raise RequestError(f"the request's schema is not JSON: {error}") from None
     return body
 
 
