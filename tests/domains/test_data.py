@@ -32,7 +32,7 @@ def test_a_wheel_is_read_without_running_it(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_folder_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "humaneval").mkdir()
-    (tmp_path / "humaneval/HumanEval.jsonl.gz").write_bytes(gzip.compress(b'{"task_id": "mine"}\n'))
+    (tmp_path / "humaneval/HumanEval.jsonl.gz").write_bytes(gzip.compress(b'{"task_id": "mine"}\n', mtime=0))
     monkeypatch.setenv("ADAS_DATA", str(tmp_path))
     assert HUMANEVAL.rows() == [{"task_id": "mine"}]
 
@@ -91,8 +91,8 @@ def test_formats(tmp_path: Path) -> None:
         ("a.json", b"[1]"),
         ("a.tsv", b"one\ttwo\tthree\n"),
         ("a.jsonl.gz", b"not gzip"),
-        ("a.jsonl.gz", gzip.compress(b'{"a": 1}' * 100)[:-9]),
-        ("a.jsonl.gz", gzip.compress(b'{"a": 1}' * 100)[:20] + b"\0" * 40),
+        ("a.jsonl.gz", gzip.compress(b'{"a": 1}' * 100, mtime=0)[:-9]),
+        ("a.jsonl.gz", gzip.compress(b'{"a": 1}' * 100, mtime=0)[:20] + b"\0" * 40),
     ],
 )
 def test_a_broken_file_is_named(tmp_path: Path, name: str, content: bytes) -> None:
