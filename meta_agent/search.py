@@ -87,7 +87,7 @@ class Search:
         thread: Any = {
             "configurable": {"thread_id": self.run},
             "max_concurrency": self.config.width,
-            "recursion_limit": 10 + 3 * (self.config.generations + 1),
+            "recursion_limit": 10 + 2 * self.config.generations + 4 * self.config.repairs,
         }
         begun = graph.get_state(thread).created_at is not None
         graph.invoke(None if begun else {"generation": 0, "candidates": []}, thread, durability="sync")
