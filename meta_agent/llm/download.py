@@ -119,8 +119,12 @@ def pull(model: LocalModel, *, source: Path | None = None, progress: Progress | 
 
 
 def remove(model: LocalModel) -> int:
-    """Delete the file and what remains of broken downloads; return the bytes freed."""
+    """Delete the file, its weights made for vLLM and what remains of broken downloads; return the bytes freed."""
+    home, stem = model.path.parent, model.path.stem
     freed = 0
+    for folder in home.glob(f"vllm/{stem}-*"):
+        freed += sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        shutil.rmtree(folder)
     for path in (model.path, model.path.with_suffix(".gguf.part"), _stamp_path(model.path)):
         if path.is_file():
             freed += path.stat().st_size

@@ -73,30 +73,32 @@ class Vllm:
         self.log = models_home() / "vllm" / f"{path.stem}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         folder = dequantised(path, python, weight_format or fastest_format())
-        port, key = _free_port(), secrets.token_hex(16)
+        port = _free_port()
         self.url = f"http://127.0.0.1:{port}/v1"
-        self._server = self._start(python, folder, port, key)
+        self.key = secrets.token_hex(16)
+        self._server = self._start(python, folder, port)
         try:
             self._await_health(port)
         except BaseException:
             self.close()
             raise
         self._client = OpenAICompatible(
-            self.url, path.stem, api_key=key, cost_usd=0.0, timeout_s=REQUEST_SECONDS, more=_more
+            self.url, path.stem, api_key=self.key, cost_usd=0.0, timeout_s=REQUEST_SECONDS, more=_more
         )
 
-    def _start(self, python: Path, folder: Path, port: int, key: str) -> subprocess.Popen[bytes]:
+    def _start(self, python: Path, folder: Path, port: int) -> subprocess.Popen[bytes]:
         command = [
             str(python), "-P", str(_HERE / "launch.py"), "vllm.entrypoints.openai.api_server",
             "--model", str(folder), "--served-model-name", self.log.stem, "--host", "127.0.0.1", "--port", str(port),
             "--max-model-len", str(self.context), "--max-num-seqs", str(self.concurrency), "--enable-prefix-caching",
             "--generation-config", "vllm", "--disable-uvicorn-access-log",
-            "--structured-outputs-config", '{"backend": "guidance", "disable_any_whitespace": true}', *_device_options(),
+            "--structured-outputs-config", '{"backend": "guidance", "disable_any_whitespace": true}',
+            *_device_options(),
         ]  # fmt: skip
         with self.log.open("wb") as log:
             return subprocess.Popen(
                 command,
-                env=_environment(key),
+                env=_environment(self.key),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -242,8 +242,11 @@ def test_offline_is_respected(hub: Hub, model: LocalModel, bar: Bar, monkeypatch
 def test_remove_frees_all(hub: Hub, model: LocalModel, bar: Bar) -> None:
     pull(model, progress=bar)
     part_of(model).write_bytes(b"rest")
-    assert remove(model) >= len(CONTENT) + 4
-    assert list(model.path.parent.iterdir()) == []
+    weights = model.path.parent / "vllm" / "tiny-int8-01234567"
+    weights.mkdir(parents=True)
+    (weights / "model.safetensors").write_bytes(b"bytes")
+    assert remove(model) >= len(CONTENT) + 9
+    assert [path.name for path in model.path.parent.rglob("*")] == ["vllm"]
     assert remove(model) == 0
 
 
