@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from archive import Evaluation, Rollout
 
 MAX_ROWS = 28
+HEARTBEAT_S = 20.0
+"""A pipe hears of progress at least this often, as long as there is some."""
 
 
 @dataclass(slots=True)
@@ -46,7 +48,8 @@ class Display:
         self.usage = usage
         self._rows: dict[str, _Row] = {}
         self._lock = threading.Lock()
-        self._started = time.monotonic()
+        self._started = self._told = time.monotonic()
+        self._finished = 0
         self._live = (
             Live(get_renderable=self._render, console=console, refresh_per_second=4, transient=False)
             if console.is_terminal
@@ -102,16 +105,24 @@ class Display:
             row.scores.append(rollout.score)
             row.tasks = evaluation.tasks
             row.calls += rollout.calls
+            self._finished += 1
             complete = len(row.scores) == row.tasks
-        if not self._live and complete:
+        if self._live:
+            return
+        if complete:
             mean = sum(row.scores) / len(row.scores)
-            self.console.print(
-                f"[{self._clock()}] {evaluation.split}: {name} solves {mean:.0%} of {row.tasks} tasks with "
-                f"{row.calls / row.tasks:.1f} calls a task ({self.usage()})",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
+            self._line(
+                f"{evaluation.split}: {name} solves {mean:.0%} of {row.tasks} tasks "
+                f"with {row.calls / row.tasks:.1f} calls a task"
             )
+        elif time.monotonic() - self._told > HEARTBEAT_S:
+            self._line(f"{self._finished} rollouts finished")
+
+    def _line(self, words: str) -> None:
+        self._told = time.monotonic()
+        self.console.print(
+            f"[{self._clock()}] {words} ({self.usage()})", markup=False, highlight=False, soft_wrap=True
+        )
 
     def _render(self) -> RenderableType:
         table = Table(box=None, pad_edge=False, header_style="bold dim", expand=False)
