@@ -12,6 +12,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
 from meta_agent.errors import OutageError, RequestError, UserError
@@ -76,6 +77,9 @@ class Vllm:
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}/v1"
         self.key = secrets.token_hex(16)
+        self._scratch = TemporaryDirectory(
+            prefix="adas-vllm-", ignore_cleanup_errors=True
+        )  # its sockets and locks
         self._server = self._start(python, folder, port)
         try:
             self._await_health(port)
@@ -98,7 +102,7 @@ class Vllm:
         with self.log.open("wb") as log:
             return subprocess.Popen(
                 command,
-                env=_environment(self.key),
+                env=_environment(self.key, self._scratch.name),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -149,6 +153,7 @@ class Vllm:
             except subprocess.TimeoutExpired:
                 os.killpg(self._server.pid, signal.SIGKILL)
                 self._server.wait()
+            self._scratch.cleanup()
 
 
 def _more(request: Request) -> dict[str, object]:
@@ -202,13 +207,14 @@ def _device_options() -> list[str]:
     return ["--enforce-eager", "--compilation-config", '{"custom_ops": ["all"]}']
 
 
-def _environment(key: str) -> dict[str, str]:
+def _environment(key: str, scratch: str) -> dict[str, str]:
     environment = {
         name: value
         for name, value in os.environ.items()
         if not name.endswith(("_API_KEY", "_TOKEN", "_SECRET"))
     }
     return environment | {
+        "TMPDIR": scratch,
         "VLLM_API_KEY": key,  # not an argument: those are public
         "VLLM_NO_USAGE_STATS": "1",
         "HF_HUB_OFFLINE": "1",
