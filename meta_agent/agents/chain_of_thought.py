@@ -8,7 +8,8 @@ def forward(task, kit):
     if task.kind == "code":
         reply = kit.llm(
             f"```python\n{task.prompt}\n```\n\nThink step by step: in at most five short lines say how the function "
-            "must work, edge cases included. Then write the whole function in one ```python block."
+            "must work, edge cases included. Then write the whole function in one ```python block, "
+            "without docstring or comments."
         )
     else:
         reply = kit.llm(

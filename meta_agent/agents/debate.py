@@ -11,7 +11,7 @@ ROLES = (
 
 def forward(task, kit):
     form = (
-        "Reply with the whole function in one ```python block."
+        "Reply with the whole function in one ```python block, without docstring or comments."
         if task.kind == "code"
         else "End with one line: 'Answer: ' and the final answer alone."
     )

@@ -13,7 +13,7 @@ def forward(task, kit):
     ).lower()
     expert = next((name for name in EXPERTS if name in reply), EXPERTS[0])
     form = (
-        "Reply with the whole function in one ```python block."
+        "Reply with the whole function in one ```python block, without docstring or comments."
         if task.kind == "code"
         else "End with one line: 'Answer: ' and the final answer alone."
     )

@@ -12,7 +12,8 @@ SAMPLES = 5
 def forward(task, kit):
     if task.kind == "code":
         prompt = (
-            "Complete this function. Reply with the whole function in one ```python block and nothing else.\n\n"
+            "Complete this function. Reply with the whole function in one ```python block, "
+            "without docstring or comments, and nothing else.\n\n"
             f"```python\n{task.prompt}\n```"
         )
     else:

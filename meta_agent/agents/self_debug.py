@@ -19,7 +19,8 @@ def forward(task, kit):
         )
     code = kit.extract(
         kit.llm(
-            "Complete this function. Reply with the whole function in one ```python block and nothing else.\n\n"
+            "Complete this function. Reply with the whole function in one ```python block, "
+            "without docstring or comments, and nothing else.\n\n"
             f"```python\n{task.prompt}\n```"
         )
     )
@@ -30,7 +31,8 @@ def forward(task, kit):
         code = kit.extract(
             kit.llm(
                 f"```python\n{code}\n```\n\nThis fails:\n{result.feedback}\n\nThe task was:\n{task.prompt}\n\n"
-                "Reply with the corrected whole function in one ```python block and nothing else.",
+                "Reply with the corrected whole function in one ```python block, "
+                "without docstring or comments, and nothing else.",
                 temperature=0.3,
             )
         )

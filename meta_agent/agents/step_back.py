@@ -11,7 +11,7 @@ def forward(task, kit):
         max_tokens=120,
     )
     form = (
-        "Reply with the whole function in one ```python block."
+        "Reply with the whole function in one ```python block, without docstring or comments."
         if task.kind == "code"
         else "End with one line: 'Answer: ' and the final answer alone."
     )

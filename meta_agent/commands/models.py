@@ -136,10 +136,16 @@ def list_engines(as_json: bool) -> None:
     "--measure/--no-measure", default=True, help="Compare both engines afterwards.", show_default=True
 )
 def install(name: str, model: str, measure: bool) -> None:
-    """Install vLLM in an environment of its own (5 GB and some minutes on a CPU), then measure both engines."""
+    """Install vLLM in an environment of its own (5 GB and some minutes on a CPU).
+
+    Also pulls the two models that a search takes by default, prepares them for vLLM, and measures both engines.
+    """
     from rich.console import Console
 
+    from meta_agent.config import SearchConfig
     from meta_agent.llm.engines import environment
+    from meta_agent.llm.engines.vllm import dequantised, fastest_format
+    from meta_agent.llm.local import model_path
 
     console = Console(stderr=True)
     with console.status("installing vLLM") as status:
@@ -149,6 +155,8 @@ def install(name: str, model: str, measure: bool) -> None:
 
         python = environment.install(report)
     click.echo(f"{name} is installed: {python}")
+    for field in ("model", "meta_model"):
+        dequantised(model_path(SearchConfig.model_fields[field].default), python, fastest_format())
     if measure:
         _measure(model)
 

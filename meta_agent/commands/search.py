@@ -7,6 +7,7 @@ import secrets
 import signal
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from meta_agent.display import Display
     from meta_agent.evaluation import Evaluator
     from meta_agent.finish import ScoreCard
-    from meta_agent.llm import Budget, Spend
+    from meta_agent.llm import Budget, Gateway, Spend
     from meta_agent.pace import Pace
 
 PAUSE_S = 300.0
@@ -227,7 +228,8 @@ def _parts(
             f"budget {budget}, sandbox {sandbox.level}. Archive: {archive.name}",
             soft_wrap=True,
         )
-        workers = config.workers or gateway.backend(config.model).concurrency or 16
+        wanted = _open(gateway, config)
+        workers = config.workers or wanted or 16
         display = stack.enter_context(
             Display(console, lambda p: archive.program(p).name, lambda: _usage(budget))
         )
@@ -268,6 +270,19 @@ def _parts(
             closing(sqlite3.connect(f"{archive.name}.checkpoints", check_same_thread=False))
         )
         yield lambda: loop(SqliteSaver(checkpoints)), evaluator, pace, display
+
+
+def _open(gateway: Gateway, config: SearchConfig) -> int | None:
+    """Open both models side by side, their files one after the other; return how many rollouts the first one wants."""
+    from meta_agent.llm.local import model_path
+
+    models = list(dict.fromkeys((config.model, config.meta_model)))
+    for model in models:
+        if model.startswith("local/"):
+            model_path(model)
+    with ThreadPoolExecutor(len(models)) as opening:
+        first, *_ = opening.map(gateway.backend, models)
+    return first.concurrency
 
 
 @contextmanager

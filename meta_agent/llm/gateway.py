@@ -60,7 +60,7 @@ class Gateway:
         self._ledger = ledger
         self._run = run
         self._retries = retries or Retries()
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: dict[str, Future[Lane]] = {}
         self._opening = threading.Lock()
         self._flights: dict[str, Future[Completion]] = {}
         self._boarding = threading.Lock()
@@ -89,8 +89,10 @@ class Gateway:
     def close(self) -> None:
         """Free all models and close the cache; idempotent."""
         with self._opening:
-            for lane in self._lanes.values():
-                lane.close()
+            lanes = list(self._lanes.values())
+        for lane in lanes:
+            if lane.exception() is None:
+                lane.result().close()
         self.cache.close()
 
     def __enter__(self) -> Self:
@@ -132,13 +134,21 @@ class Gateway:
         return completion
 
     def _lane(self, model: str) -> Lane:
-        lane = self._lanes.get(model)
-        if lane is None:
-            with self._opening:
-                lane = self._lanes.get(model)
-                if lane is None:
-                    lane = self._lanes[model] = Lane(model, self._open_backend(model), self._retries)
-        return lane
+        """Return the lane to a model; different models open side by side, since a local one takes a minute."""
+        with self._opening:
+            lane = self._lanes.get(model)
+            first = lane is None
+            if lane is None:
+                lane = self._lanes[model] = Future()
+        if first:
+            try:
+                lane.set_result(Lane(model, self._open_backend(model), self._retries))
+            except BaseException as error:
+                with self._opening:
+                    del self._lanes[model]
+                lane.set_exception(error)
+                raise
+        return lane.result()
 
     def _most_prompt_tokens(self, request: Request) -> int:
         """Return an upper bound of the prompt's tokens.

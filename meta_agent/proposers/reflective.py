@@ -39,7 +39,7 @@ CODE_TOOLS = """- kit.run(code): runs code on the visible tests; returns a resul
 - kit.vote(answers): the answer that most others agree with"""
 ANSWER_TOOLS = "- kit.vote(answers): the answer that most others agree with"
 FORMS = {
-    "code": '"Reply with the whole function in one ```python block."',
+    "code": '"Reply with the whole function in one ```python block, without docstring or comments."',
     "answer": "\"End with one line: 'Answer: ' and the final answer alone.\"",
 }
 
@@ -47,10 +47,10 @@ CODE_EXAMPLE = """# name: Plan, Draft, Repair
 # idea: A short plan avoids wrong starts; running the tests shows what is left to fix.
 def forward(task, kit):
     plan = kit.llm(f"{task.prompt}\\n\\nPlan the function in three short steps. Do not write code.")
-    code = kit.extract(kit.llm(f"{task.prompt}\\n\\nPlan:\\n{plan}\\n\\nReply with the whole function in one ```python block."))
+    code = kit.extract(kit.llm(f"{task.prompt}\\n\\nPlan:\\n{plan}\\n\\nReply with the whole function in one ```python block, without docstring or comments."))
     result = kit.run(code)
     if not result.passed:
-        code = kit.extract(kit.llm(f"{task.prompt}\\n\\nThis code:\\n{code}\\n\\nfails:\\n{result.feedback}\\n\\nFix it. Reply with the whole function in one ```python block."))
+        code = kit.extract(kit.llm(f"{task.prompt}\\n\\nThis code:\\n{code}\\n\\nfails:\\n{result.feedback}\\n\\nFix it. Reply with the whole function in one ```python block, without docstring or comments."))
     return code"""
 ANSWER_EXAMPLE = """# name: Plan and Solve Twice
 # idea: A plan avoids wrong starts; two solutions and a vote catch slips.
