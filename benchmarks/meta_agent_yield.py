@@ -52,12 +52,16 @@ def report(path: Path) -> str:
     lines = [
         "# Yield of the local meta agent",
         "",
-        (f"{len(tried)} proposals by `{run.config['meta_model']}` for HumanEval, agents executed by `{run.config['model']}`, "
-        f"{run.config['reflections']} reflections, at most {run.config['repairs']} repairs. "
-        "Reproduce with `python benchmarks/meta_agent_yield.py`."),
+        (
+            f"{len(tried)} proposals by `{run.config['meta_model']}` for HumanEval, agents executed by `{run.config['model']}`, "
+            f"{run.config['reflections']} reflections, at most {run.config['repairs']} repairs. "
+            "Reproduce with `python benchmarks/meta_agent_yield.py`."
+        ),
         "",
-        (f"**{ran} of {len(tried)} ({ran / len(tried):.0%}) became programs that pass the one-task try; {len(kept)} distinct ones were kept.** "
-        f"{sum(m.repairs == 0 for m in members)} ran at once, {sum(m.repairs > 0 for m in members)} after repair."),
+        (
+            f"**{ran} of {len(tried)} ({ran / len(tried):.0%}) became programs that pass the one-task try; {len(kept)} distinct ones were kept.** "
+            f"{sum(m.repairs == 0 for m in members)} ran at once, {sum(m.repairs > 0 for m in members)} after repair."
+        ),
         "",
         "| what stopped an attempt | stage | attempts |",
         "|---|---|---|",
