@@ -116,8 +116,8 @@ def test_close_ends_what_is_under_way():
 
 def test_an_interrupted_call_leaves_no_program(request):
     # A shell starts its background jobs with the interrupt ignored, and Python then keeps it so.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, handler))
     with ProcessSandbox() as sandbox:
         before = contract.descendants(os.getpid())
         timer = threading.Timer(0.5, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))
