@@ -201,10 +201,14 @@ def dequantised(path: Path, python: Path, weight_format: WeightFormat) -> Path:
 
 
 def _device_options() -> list[str]:
-    """Return what differs by device: a GPU captures graphs; the CPU runs vLLM's own kernels without compiling."""
+    """Return what differs by device: a GPU captures graphs, the CPU runs without compiling.
+
+    On the CPU vLLM's own kernels are taken (a fused norm is five times faster than PyTorch's operations) but for the
+    activation, whose kernel is three times slower than PyTorch's.
+    """
     if has_gpu():
         return ["--gpu-memory-utilization", "0.4"]
-    return ["--enforce-eager", "--compilation-config", '{"custom_ops": ["all"]}']
+    return ["--enforce-eager", "--compilation-config", '{"custom_ops": ["all", "-silu_and_mul"]}']
 
 
 def _environment(key: str, scratch: str) -> dict[str, str]:
