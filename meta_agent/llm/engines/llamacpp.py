@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from meta_agent.errors import OutageError, RequestError, UserError
+from meta_agent.llm.engines.machine import available_memory, cores
 from meta_agent.llm.llm import Completion, Request
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ CONTEXT = 4096
 """Tokens of prompt and reply that one request may use."""
 HTTP_BAD_REQUEST = 400
 SLOTS = 16
-"""Requests decoded in one batch."""
+"""Requests decoded in one batch, where memory allows."""
+KV_BYTES, KV_SHARE = 24 << 10, 25e-6
+"""What a token of context takes, at least in bytes and as a share of the model's file: an upper estimate."""
 
 
 class LlamaCpp:
@@ -34,8 +37,8 @@ class LlamaCpp:
     Args:
         path: the GGUF file.
         context: tokens of prompt and reply together that one request may use.
-        concurrency: requests decoded together.
-        threads: worker threads; default: the cores this process may use.
+        concurrency: requests decoded together; default: what a third of the free memory holds, at most 16.
+        threads: worker threads; default: the physical cores this process may use.
 
     Raises:
         UserError: the file is not a model that llama.cpp can load.
@@ -44,18 +47,23 @@ class LlamaCpp:
     engine = "llamacpp"
 
     def __init__(
-        self, path: Path, *, context: int = CONTEXT, concurrency: int = SLOTS, threads: int | None = None
+        self,
+        path: Path,
+        *,
+        context: int = CONTEXT,
+        concurrency: int | None = None,
+        threads: int | None = None,
     ) -> None:
         self.context = context
-        self.concurrency = concurrency
+        self.concurrency = concurrency or _slots(path, context)
         self._closing = threading.Lock()
         xllamacpp = _import_xllamacpp()
         params = xllamacpp.CommonParams()
         params.model.path = str(path)
-        params.n_parallel = concurrency
-        params.n_ctx = context * concurrency
+        params.n_parallel = self.concurrency
+        params.n_ctx = context * self.concurrency
         params.kv_unified = False
-        params.cpuparams.n_threads = threads or len(os.sched_getaffinity(0))
+        params.cpuparams.n_threads = threads or len(cores())
         params.cpuparams_batch.n_threads = params.cpuparams.n_threads
         params.cache_ram_mib = 0
         params.verbosity = 0
@@ -97,6 +105,11 @@ class LlamaCpp:
         """Free the model once the requests in flight have ended; idempotent."""
         with self._closing:
             self._server = None
+
+
+def _slots(path: Path, context: int) -> int:
+    wanted = context * max(KV_BYTES, KV_SHARE * path.stat().st_size)
+    return max(1, min(SLOTS, int(available_memory() / 3 / wanted)))
 
 
 def _body(request: Request) -> dict[str, Any]:
