@@ -29,16 +29,16 @@ def test_a_search_with_a_real_model(tmp_path: Path) -> None:
         f"model={MODEL}",
         f"meta_model={MODEL}",
         "engine=llamacpp",
-        "agents=direct,self_debug",
+        "agents=direct",
         "width=1",
         "generations=1",
         "reflections=1",
         "repairs=1",
         "search_tasks=2",
         "selection_tasks=1",
-        "test_tasks=2",
-        "calls_per_task=4",
-        "budget=60-calls",
+        "test_tasks=1",
+        "calls_per_task=3",
+        "budget=40-calls",
     ]
     done = subprocess.run(
         [sys.executable, "-m", "meta_agent", "search", "--preset", "smoke", "--json", *settings],
@@ -50,12 +50,12 @@ def test_a_search_with_a_real_model(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     card = json.loads(done.stdout)
     assert card["domain"] == "humaneval"
-    assert {line["tasks"] for line in card["lines"]} == {2}
+    assert {line["tasks"] for line in card["lines"]} == {1}
     assert all(0 <= line["accuracy"]["low"] <= line["accuracy"]["high"] <= 1 for line in card["lines"])
     with Archive(tmp_path / "archive.db") as archive:
         (run,) = archive.runs()
         calls = [call for call in archive.calls(run.id) if not call.cached]
-        assert len(calls) >= 8
+        assert len(calls) >= 6
         assert all(call.completion_tokens > 0 and call.model == MODEL for call in calls)
         assert {call.role for call in calls} == {"agent", "meta"}
-        assert len(archive.members(run.id)) + len(archive.failures(run.id)) >= 3
+        assert len(archive.members(run.id)) + len(archive.failures(run.id)) >= 2
