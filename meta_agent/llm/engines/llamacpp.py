@@ -72,7 +72,9 @@ class LlamaCpp:
         except RuntimeError as error:
             raise UserError(f"llama.cpp cannot load {path}: {error}") from None
         # A server that is freed before its loop has begun waits for ever, so the loop is seen to answer first.
-        self._server.handle_chat_completions({"messages": [{"role": "user", "content": "."}], "max_tokens": 1})
+        self._server.handle_chat_completions(
+            {"messages": [{"role": "user", "content": "."}], "max_tokens": 1}
+        )
 
     def complete(self, request: Request) -> Completion:
         """Return one completion.
