@@ -38,7 +38,7 @@ def test_a_search_with_a_real_model(tmp_path: Path) -> None:
         "selection_tasks=1",
         "test_tasks=1",
         "calls_per_task=3",
-        "budget=40-calls",
+        "budget=80-calls",
     ]
     done = subprocess.run(
         [sys.executable, "-m", "meta_agent", "search", "--preset", "smoke", "--json", *settings],
