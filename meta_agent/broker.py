@@ -5,11 +5,13 @@ No key, no test that is hidden, and no text of the host ever goes into an answer
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from meta_agent import partial
 from meta_agent.errors import RequestError
 from meta_agent.llm.llm import Completion, Message, Request
 from meta_agent.selectors import Behaviour, majority, most_passed
@@ -23,6 +25,27 @@ STOP = ("\n```\n",)
 """A reply ends at its closing code fence: small models go on explaining for ever."""
 MAX_CANDIDATES = 32
 MAX_TRACE_TEXT = 20_000
+
+_CALLS = """
+def __calls__(calls):
+    import signal
+    def stop(*_):
+        raise TimeoutError("one call took more than a second")
+    signal.signal(signal.SIGVTALRM, stop)
+    seen = []
+    for text in calls:
+        value = error = ""
+        try:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 1.0)
+            value = repr(eval(text, globals()))[:2000]
+        except BaseException as failure:
+            error = f"{type(failure).__name__}: {failure}"[:300]
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        seen.append([value, error])
+    return seen
+"""
+"""Put after a candidate: evaluates calls one by one, a second of processor time each."""
 
 
 class Gateway(Protocol):
@@ -63,7 +86,10 @@ class Broker:
         operations = {
             "llm": self._llm,
             "run": self._run,
+            "call": self._call,
+            "run_partial": self._run_partial,
             "vote": self._vote,
+            "classes": self._classes,
             "select": self._select,
             "remaining": self._remaining,
             "log": self._log,
@@ -97,21 +123,13 @@ class Broker:
             temperature=temperature,
             stop=STOP,
             max_tokens=_integer(request, "max_tokens", 512, 1, 2048),
+            schema=_schema(_texts(request, "fields")),
         )
         key = drafted.key()
         sample = 0 if temperature == 0 else self.seed * 1000 + self._drawn[key]
         self._drawn[key] += 1
         self.calls += 1
-        completion = self.gateway.complete(
-            Request(
-                model=drafted.model,
-                messages=messages,
-                temperature=temperature,
-                stop=STOP,
-                max_tokens=drafted.max_tokens,
-                sample=sample,
-            )
-        )
+        completion = self.gateway.complete(replace(drafted, sample=sample))
         self.prompt_tokens += completion.prompt_tokens
         self.completion_tokens += completion.completion_tokens
         known = self.cost_usd is not None and completion.cost_usd is not None
@@ -140,6 +158,41 @@ class Broker:
         )
         self._record("run", code=code, tests=list(tests), score=share, feedback=feedback)
         return {"passed": passed, "score": share, "feedback": feedback, "output": outcome.stdout[-2000:]}
+
+    def _call(self, request: dict[str, Json]) -> dict[str, Json]:
+        code, calls = _text(request, "code"), _texts(request, "calls", at_least=1)
+        outcome = self.sandbox.run(f"{code}\n{_CALLS}", entry="__calls__", args=[[*calls]], limits=RUN_LIMITS)
+        self.cpu_s += outcome.cpu_s
+        values: Json = outcome.value
+        if not (outcome.ok and isinstance(values, list)):
+            values = [["", _last_line(outcome.error, outcome.killed_by)]] * len(calls)
+        self._record("call", code=code, calls=calls, values=values)
+        return {"values": values}
+
+    def _run_partial(self, request: dict[str, Json]) -> dict[str, Json]:
+        code = _text(request, "code")
+        outcome = self.sandbox.session(
+            partial.PROGRAM,
+            {"code": code},
+            lambda request: self({**request, "op": "llm"}),
+            kit=partial.source(),
+            limits=RUN_LIMITS,
+        )
+        self.cpu_s += outcome.cpu_s
+        seen = outcome.value if isinstance(outcome.value, dict) else {}
+        error = str(seen.get("error") or "") if seen else _last_line(outcome.error, outcome.killed_by)
+        score, values = seen.get("coverage", 0.0), seen.get("values", {})
+        self._record("run_partial", code=code, score=score, values=values, feedback=error)
+        return {"passed": not error, "score": score, "feedback": error, "output": outcome.stdout[-2000:]}
+
+    def _classes(self, request: dict[str, Json]) -> dict[str, Json]:
+        keys = self._keys(_texts(request, "candidates", at_least=1))
+        numbers = {
+            key: number for number, key in enumerate(dict.fromkeys(key for key in keys if key is not None))
+        }
+        classes: list[Json] = [-1 if key is None else numbers[key] for key in keys]
+        self._record("classes", classes=classes)
+        return {"classes": classes}
 
     def _vote(self, request: dict[str, Json]) -> dict[str, Json]:
         candidates = _texts(request, "candidates", at_least=1)
@@ -210,6 +263,10 @@ def _feedback(
     return "\n".join(failed[:3]) if failed else (error or "")[-1500:]
 
 
+def _last_line(error: str | None, killed_by: str | None) -> str:
+    return f"the program was stopped: {killed_by} limit" if killed_by else (error or "").rsplit("\n", 1)[-1]
+
+
 def _text(request: dict[str, Json], name: str) -> str:
     value = request.get(name, "")
     if not isinstance(value, str):
@@ -222,6 +279,16 @@ def _texts(request: dict[str, Json], name: str, at_least: int = 0) -> list[str]:
     if not isinstance(value, list) or not at_least <= len(value) <= MAX_CANDIDATES:
         raise _BadFieldError(f"{name}: expected a list of {at_least} to {MAX_CANDIDATES} texts")
     return [item if isinstance(item, str) else str(item) for item in value]
+
+
+def _schema(fields: list[str]) -> str:
+    """Return the JSON schema of an object of texts. A program never hands a schema of its own to a model's server."""
+    if not fields:
+        return ""
+    texts = {name: {"type": "string"} for name in fields}
+    return json.dumps(
+        {"type": "object", "properties": texts, "required": list(texts), "additionalProperties": False}
+    )
 
 
 def _number(request: dict[str, Json], name: str, default: float, low: float, high: float) -> float:

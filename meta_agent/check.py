@@ -5,14 +5,28 @@ from __future__ import annotations
 import ast
 import sys
 
-KIT_METHODS = ("llm", "run", "vote", "select", "extract", "remaining", "log")
+KIT_METHODS = (
+    "llm",
+    "run",
+    "call",
+    "run_partial",
+    "vote",
+    "classes",
+    "select",
+    "extract",
+    "remaining",
+    "log",
+)
 TASK_FIELDS = ("id", "prompt", "kind", "entry_point", "visible_tests", "metadata")
 _KEYWORDS = {
-    "llm": {"prompt", "system", "temperature", "n", "max_tokens"},
+    "llm": {"prompt", "system", "temperature", "n", "max_tokens", "fields"},
     "run": {"code", "tests"},
+    "call": {"code", "calls"},
+    "run_partial": {"code"},
+    "classes": {"answers"},
     "vote": {"answers"},
     "select": {"candidates", "tests"},
-    "extract": {"text"},
+    "extract": {"text", "kind"},
     "log": set[str](),
 }
 MAX_SOURCE = 20_000

@@ -26,6 +26,25 @@ SEEDS = (
 )
 """The hand-designed agents that open an archive, in the order of their cost and age."""
 
+SHELF = (
+    *SEEDS,
+    "self_debug_simple",
+    "self_debug_explain",
+    "self_debug_tests_explain",
+    "self_debug_trace",
+    "adaptive_refinement",
+    "taxonomy_critique",
+    "self_collaboration",
+    "self_contemplation",
+    "auto_evolve",
+    "sop",
+    "program_search",
+    "solve_or_verify",
+    "fun_coder",
+    "auto_manual",
+)
+"""Every hand-designed agent; those beyond :data:`SEEDS` cost more or need more, see ``docs/agents.md``."""
+
 _FOLDER = Path(__file__).parent
 
 

@@ -8,7 +8,7 @@ object to the host and waits for its answer; the host meters, caches and records
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 Call = Callable[[dict[str, Any]], dict[str, Any]]
@@ -57,9 +57,18 @@ class Kit:
         return reply
 
     def llm(
-        self, prompt: str, system: str = "", temperature: float = 0.0, n: int = 1, max_tokens: int = 512
+        self,
+        prompt: str,
+        system: str = "",
+        temperature: float = 0.0,
+        n: int = 1,
+        max_tokens: int = 512,
+        fields: Sequence[str] = (),
     ) -> Any:
-        """Ask the model; return its reply, or a list of ``n`` replies when ``n`` is greater than 1."""
+        """Ask the model; return its reply, or a list of ``n`` replies when ``n`` is greater than 1.
+
+        With ``fields`` the reply is a JSON object of exactly these texts, where the model's server can enforce that.
+        """
         texts = self._ask(
             "llm",
             prompt=str(prompt),
@@ -67,6 +76,7 @@ class Kit:
             temperature=float(temperature),
             n=int(n),
             max_tokens=int(max_tokens),
+            fields=[str(field) for field in fields],
         )["texts"]
         return texts if n > 1 else texts[0]
 
@@ -75,11 +85,34 @@ class Kit:
         chosen = (
             self._task.visible_tests if tests is None else [tests] if isinstance(tests, str) else list(tests)
         )
-        return Result(self._ask("run", code=self.extract(code), tests=[str(test) for test in chosen]))
+        return Result(self._ask("run", code=extract_code(str(code)), tests=[str(test) for test in chosen]))
+
+    def call(self, code: str, calls: list[str]) -> list[tuple[str, str]]:
+        """Evaluate each of ``calls``, such as ``"f(1)"``, after ``code``; return ``(repr of value, error)`` for each.
+
+        The error is empty when there is a value, and the value is empty when there is an error.
+        """
+        values = self._ask("call", code=extract_code(str(code)), calls=[str(call) for call in calls])[
+            "values"
+        ]
+        return [(value, error) for value, error in values]
+
+    def run_partial(self, code: str) -> Result:
+        """Run code with missing parts: the model is asked for the value of each missing name, call and attribute.
+
+        The same question gets the same value throughout the run. ``score`` is the share of lines that ran. Each
+        value costs 1 to 4 calls of the model.
+        """
+        return Result(self._ask("run_partial", code=extract_code(str(code))))
 
     def vote(self, answers: list[Any]) -> Any:
         """Return the answer most others agree with: by behaviour for code, by meaning otherwise."""
         return self._chosen("vote", answers)
+
+    def classes(self, answers: list[Any]) -> list[int]:
+        """Return a number for each answer: equal numbers behave (code) or mean (text) the same; -1 never runs."""
+        texts = [self.extract(str(answer)) for answer in answers]
+        return list(self._ask("classes", candidates=texts)["classes"])
 
     def select(self, candidates: list[str], tests: list[str] | None = None) -> Any:
         """Return the candidate that passes most ``tests`` (default: the visible ones); ties go to the majority."""
@@ -91,9 +124,12 @@ class Kit:
         texts = [self.extract(str(option)) for option in options]
         return options[self._ask(op, candidates=texts, **fields)["index"]]
 
-    def extract(self, text: str) -> str:
-        """Return the answer inside a reply: the last complete code block, or the text after ``Answer:``."""
-        return extract_code(str(text)) if self._task.kind == "code" else extract_answer(str(text))
+    def extract(self, text: str, kind: str = "") -> str:
+        """Return the answer inside a reply: the last complete code block, or the text after ``Answer:``.
+
+        ``kind`` is ``"code"`` or ``"answer"``; that of the task by default.
+        """
+        return extract_code(str(text)) if (kind or self._task.kind) == "code" else extract_answer(str(text))
 
     @property
     def remaining(self) -> dict[str, float]:
