@@ -10,10 +10,11 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from archive import Archive, Evaluation, Program, Rollout, Split
+from meta_agent.adas_compat import MOST_CALLS, published_entry, runnable
 from meta_agent.agents import kit_source
 from meta_agent.broker import Broker, Gateway
 from sandboxes import Json, Limits, Sandbox, SandboxFaultError
@@ -44,6 +45,11 @@ class Allowance:
     cap_s: float = 900.0
     """Absolute seconds, model waits included."""
     memory_mb: int = 512
+
+    def raised(self, calls: int) -> Allowance:
+        """Return this allowance with at least so many calls, and as many more tokens."""
+        more = max(calls, self.calls)
+        return replace(self, calls=more, tokens=self.tokens * more // max(1, self.calls))
 
     def limits(self) -> Limits:
         """Return the sandbox limits of a session."""
@@ -156,6 +162,8 @@ class Evaluator:
 
     def _once(self, evaluation: str, program: Program, task: Task, seed: int) -> Rollout:
         started = time.monotonic()
+        published = published_entry(program.source) is not None
+        allowance = self.allowance.raised(MOST_CALLS) if published else self.allowance
         broker = Broker(
             task=task,
             domain=self.domain,
@@ -163,14 +171,14 @@ class Evaluator:
             sandbox=self.sandbox,
             model=self.model,
             seed=seed,
-            max_calls=self.allowance.calls,
-            max_tokens=self.allowance.tokens,
-            deadline_s=self.allowance.cap_s,
+            max_calls=allowance.calls,
+            max_tokens=allowance.tokens,
+            deadline_s=allowance.cap_s,
         )
         outcome = self.sandbox.session(
-            program.source, task.public(), broker, kit=kit_source(), limits=self.allowance.limits()
+            runnable(program.source), task.public(), broker, kit=kit_source(), limits=allowance.limits()
         )
-        failure, answer = _failure(outcome.error, outcome.killed_by, outcome.value), outcome.value
+        failure, answer = _failure(outcome.error, outcome.killed_by, outcome.value, published), outcome.value
         value, reason, marking_cpu = 0.0, failure.rsplit("\n", 1)[-1], 0.0
         if not failure:
             score = self.domain.score(task, answer, self.sandbox)
@@ -192,11 +200,13 @@ class Evaluator:
         )
 
 
-def _failure(error: str | None, killed_by: str | None, value: Json) -> str:
+def _failure(error: str | None, killed_by: str | None, value: Json, published: bool) -> str:
     if killed_by:
         return f"stopped by the {killed_by} limit"
     if error:
         return error
+    if published and value == "":  # what ADAS programs hand on when the model had no answer
+        return ""
     if value is None or (isinstance(value, str) and not value.strip()):
         return "forward returned nothing: it must return the answer"
     return ""
