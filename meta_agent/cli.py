@@ -9,6 +9,7 @@ import click
 
 _COMMANDS = {
     "search": "Discover agents: write, run, keep, and test the best.",
+    "evaluate": "Measure agents side by side: the leaderboard.",
     "archive": "Look at what was discovered.",
     "models": "Pull local models and install engines.",
 }

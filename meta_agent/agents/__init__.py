@@ -7,6 +7,7 @@ The files are read as text and run in the sandbox; nothing here is ever imported
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -67,3 +68,10 @@ def load_agent(name: str) -> Program:
     source = path.read_text()
     thought = ast.get_docstring(ast.parse(source)) or ""
     return Program(source=source, name=path.stem.replace("_", "-"), thought=thought, origin="hand")
+
+
+def self_consistency(samples: int) -> Program:
+    """Return majority vote over that many samples."""
+    base = load_agent("self_consistency")
+    source = re.sub(r"(?m)^SAMPLES = \d+$", f"SAMPLES = {samples}", base.source)
+    return Program(source=source, name=f"self-consistency-{samples}", thought=base.thought, origin="hand")

@@ -19,7 +19,7 @@ def forward(task, kit):
     opening = "Complete this function. " if task.kind == "code" else ""
     shown = f"```python\n{task.prompt}\n```" if task.kind == "code" else task.prompt
     answer = kit.extract(kit.llm(f"{opening}{form}\n\n{shown}"))
-    seen = {canonical(answer)}
+    seen = {canonical(answer, task.kind)}
     for _ in range(TURNS):
         answer = kit.extract(
             kit.llm(
@@ -27,14 +27,14 @@ def forward(task, kit):
                 f"{form}"
             )
         )
-        if canonical(answer) in seen:
+        if canonical(answer, task.kind) in seen:
             break
-        seen.add(canonical(answer))
+        seen.add(canonical(answer, task.kind))
     return answer
 
 
-def canonical(answer):
+def canonical(answer, kind):
     try:
-        return ast.dump(ast.parse(answer))
+        return ast.dump(ast.parse(answer)) if kind == "code" else " ".join(answer.lower().split())
     except (SyntaxError, ValueError):
-        return " ".join(answer.lower().split())
+        return answer

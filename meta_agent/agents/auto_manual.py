@@ -142,9 +142,9 @@ class Rules:
         self.kept[number] = {"type": kind, "rule": rule, "example": example, "record": []}
 
     def crop(self):
-        """Drop the rules with the worst records when a merge did not help."""
+        """Drop the rules with the worst records, among equals the newest, when a merge was not enough."""
         while len(self.kept) > MOST_RULES:
-            del self.kept[min(self.kept, key=lambda number: sum(self.kept[number]["record"]))]
+            del self.kept[min(self.kept, key=lambda number: (sum(self.kept[number]["record"]), -number))]
 
     def arrange(self):
         """Renumber the rules 1, 2, ... and rewrite what they say of each other."""

@@ -23,7 +23,7 @@ def forward(task, kit):
     question = f"{task.prompt}\nReturn the final answer."
     source = Coder(kit, []).build("solve", f"def solve():\n    {question!r}\n")
     ((value, error),) = kit.call(source, ["solve()"])
-    if error:
+    if error or value == "None":
         return kit.extract(
             kit.llm(f"{task.prompt}\n\nEnd with one line: 'Answer: ' and the final answer alone.")
         )

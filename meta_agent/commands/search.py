@@ -231,7 +231,7 @@ def _parts(
         wanted = _open(gateway, config)
         workers = config.workers or wanted or 16
         display = stack.enter_context(
-            Display(console, lambda p: archive.program(p).name, lambda: _usage(budget))
+            Display(console, lambda p: archive.program(p).name, lambda: usage(budget))
         )
         evaluator = Evaluator(
             archive=archive,
@@ -265,7 +265,7 @@ def _parts(
             enough=pace.enough,
             observe=display.candidate,
         )
-        stack.enter_context(_interruptible(evaluator, display))
+        stack.enter_context(interruptible(evaluator, display))
         checkpoints = stack.enter_context(
             closing(sqlite3.connect(f"{archive.name}.checkpoints", check_same_thread=False))
         )
@@ -286,7 +286,7 @@ def _open(gateway: Gateway, config: SearchConfig) -> int | None:
 
 
 @contextmanager
-def _interruptible(evaluator: Evaluator, display: Display) -> Iterator[None]:
+def interruptible(evaluator: Evaluator, display: Display) -> Iterator[None]:
     """Let the first Ctrl-C finish what is in flight; a second one ends at once."""
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -322,7 +322,8 @@ def _spent(archive: Archive, run: str) -> Spend:
     )
 
 
-def _usage(budget: Budget) -> str:
+def usage(budget: Budget) -> str:
+    """Return one line about what was spent and what is left."""
     spent = budget.spent
     dollars = f", ${spent.dollars:.2f}" if spent.dollars else ""
     unpriced = f", {spent.unpriced} calls of unknown price" if spent.unpriced else ""
