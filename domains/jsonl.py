@@ -5,9 +5,9 @@ A prompt with an ``answer`` asks for a short text or a number; one with ``tests`
     {"prompt": "What is the capital of France?", "answer": "Paris"}
     {"prompt": "Write double(n).", "tests": ["assert double(2) == 4", "assert double(-1) == -2"]}
 
-Optional keys: ``id`` (text or number, unique), and for code ``entry_point`` (the function under test; read
-from the tests when they call a single unknown one), ``visible_tests`` (shown to the agent) and ``setup``
-(Python run before the tests).
+Optional keys: ``id`` (text or number, unique), ``metadata`` (an object that the agent sees), and for code
+``entry_point`` (the function under test; read from the tests when they call a single unknown one),
+``visible_tests`` (shown to the agent) and ``setup`` (Python run before the tests).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SHARES: Mapping[SplitName, int] = {"search": 1, "selection": 1, "test": 2}
 
-_KEYS = ("prompt", "answer", "tests", "id", "entry_point", "visible_tests", "setup")
+_KEYS = ("prompt", "answer", "tests", "id", "entry_point", "visible_tests", "setup", "metadata")
 
 _ANSWERS = (
     "the answer is a short text or a number, compared after case, spacing and outer punctuation are set aside"
@@ -109,7 +109,7 @@ class _Row:
             if key in self.values:
                 self.fail(f"{key!r} belongs to rows with 'tests'")
         target: Target = expected_answer(answer)
-        return Item(Task(name, prompt, "answer"), target)
+        return Item(Task(name, prompt, "answer", metadata=self.metadata()), target)
 
     def _code(self, name: str, prompt: str) -> Item:
         tests, visible, setup = self.python("tests"), self.python("visible_tests"), self.text("setup")
@@ -119,7 +119,15 @@ class _Row:
         entry = self.text("entry_point") or _only_unknown_call([*tests, *visible], setup)
         if entry and not entry.isidentifier():
             self.fail(f"'entry_point' must be the name of a function, not {entry!r}")
-        return Item(Task(name, prompt, "code", entry, visible), HiddenTests(entry, tests, setup=setup))
+        task = Task(name, prompt, "code", entry, visible, self.metadata())
+        return Item(task, HiddenTests(entry, tests, setup=setup))
+
+    def metadata(self) -> dict[str, Json]:
+        """Return what the agent is given beside the prompt."""
+        value = self.values.get("metadata", {})
+        if not isinstance(value, dict):
+            self.fail(f"'metadata' must be an object, not {json.dumps(value)[:60]}")
+        return value
 
     def text(self, key: str) -> str:
         """Return a text value, empty when the key is absent."""

@@ -5,8 +5,8 @@ fails, the model is asked for a Python literal. A question that was answered bef
 model that gives no literal in three tries is asked for a type, whose fixed value then stands in. A module that
 cannot be imported stands for an object of which every attribute is missing.
 
-Source: SelfPiCo, Xue et al. 2024, arXiv 2407.17177; the interpreter that emulates leaves is that of CoGEX, Weir et
-al. 2024, arXiv 2407.00091.
+Source: SelfPiCo, Xue et al. 2024, arXiv 2407.16974; the interpreter that emulates leaves is that of CoGEX, Weir et
+al. 2024, arXiv 2405.16337.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""CoGEX with CoTACS (Weir et al. 2024, arXiv 2407.00091): search a pseudo-program, emulate the leaves it lacks.
+"""CoGEX with CoTACS (Weir et al. 2024, arXiv 2405.16337): search a pseudo-program, emulate the leaves it lacks.
 
 A pseudo-program is Python whose leaf functions may be undefined. It is run for real; the model is asked only for the
 value of an undefined call (``kit.run_partial``). Several programs are sampled; those that do too badly on labelled

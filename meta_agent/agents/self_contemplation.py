@@ -1,4 +1,4 @@
-"""SEC, self-contemplation prompting (Li et al. 2023, arXiv 2310.00587): the model writes its own demonstrations.
+"""SEC, self-contemplation prompting (Li et al. 2023, arXiv 2309.14681): the model writes its own demonstrations.
 
 From the task alone it makes up similar tasks with solutions. They are validated (right count, code compiles, or the
 answer is there) and asked for again in other words and at a rising temperature until they are; then they are the

@@ -53,6 +53,22 @@ def test_answers(tmp_path: Path) -> None:
     assert "Python" not in domain.description
 
 
+def test_metadata_reaches_the_agent(tmp_path: Path) -> None:
+    extra = {"examples": [{"input": "Capital of Chad?", "output": "N'Djamena"}]}
+    rows = [{**CAPITALS[0], "metadata": extra}, {**DOUBLE, "metadata": {"environment": "x = 1"}}, CAPITALS[1]]
+    shown = {
+        task.prompt: task.public()["metadata"]
+        for task in tasks_of(load_domain(write(tmp_path / "m.jsonl", rows)))
+    }
+    assert shown == {
+        "Capital of France?": extra,
+        "Write double(n).": {"environment": "x = 1"},
+        "Capital of Italy?": {},
+    }
+    with pytest.raises(DomainError, match="line 1: 'metadata' must be an object, not 3"):
+        load_domain(write(tmp_path / "m.jsonl", [{**DOUBLE, "metadata": 3}, *CAPITALS]))
+
+
 def test_code(tmp_path: Path, sandbox: ProcessSandbox) -> None:
     rows = [
         DOUBLE,
