@@ -8,6 +8,7 @@ from archive.errors import ArchiveError
 from archive.matrix import OutcomeMatrix
 from archive.records import (
     Call,
+    Claim,
     Evaluation,
     Failure,
     Member,
@@ -27,6 +28,7 @@ __all__ = [
     "Archive",
     "ArchiveError",
     "Call",
+    "Claim",
     "Evaluation",
     "Failure",
     "Member",

@@ -37,6 +37,7 @@ from archive.errors import ArchiveError
 from archive.matrix import OutcomeMatrix
 from archive.records import (
     Call,
+    Claim,
     Evaluation,
     Failure,
     Member,
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-Record = Run | Program | Member | Opening | Evaluation | Rollout | Failure | Call
+Record = Run | Program | Member | Claim | Opening | Evaluation | Rollout | Failure | Call
 R = TypeVar("R", bound=Record)
 Row = dict[str, Any]
 
@@ -363,6 +364,10 @@ class Archive:
         """Return the members of a run (or of all runs), by generation and slot."""
         return self._select(Member, _equal(schema.members, run=run))
 
+    def claims(self, run: str | None = None, program: str | None = None) -> list[Claim]:
+        """Return what was published of programs elsewhere, by run and row; ``program`` is a full id."""
+        return self._select(Claim, _equal(schema.claims, run=run, program=program))
+
     def failures(self, run: str | None = None) -> list[Failure]:
         """Return the failures of a run (or of all runs), oldest first."""
         return self._select(Failure, _equal(schema.failures, run=run))
@@ -662,6 +667,7 @@ _MAY_DIFFER: dict[type, set[str]] = {
     Run: {"state", "created"},
     Program: {"source", "name", "thought", "origin", "created"},  # the id says that the source is the same
     Member: set(),
+    Claim: set(),
     Opening: {"created"},
     Evaluation: {"tasks", "created"},
     Rollout: {"seconds", "cpu_seconds", "trace", "created"},
@@ -672,6 +678,7 @@ _ORDER: dict[type, tuple[str, ...]] = {
     Run: ("created", "id"),
     Program: ("created", "id"),
     Member: ("run", "generation", "slot"),
+    Claim: ("run", "number", "what"),
     Opening: ("created", "run", "split"),
     Evaluation: ("created", "id"),
     Rollout: ("created", "task"),

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from archive.archive import Archive, Record
 
 FORMAT = "adas-archive"
-VERSION = 1
+VERSION = 2
+_SINCE = {"claims": 2}
+"""The format version that a table came with, when it was not the first."""
 
 
 def export_archive(archive: Archive, folder: Path) -> dict[str, int]:
@@ -126,12 +128,12 @@ def _manifest(path: Path) -> dict[str, int]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ArchiveError(f'{path}: expected "format": "{FORMAT}"')
     version = manifest.get("version")
-    if version != VERSION:
+    if not isinstance(version, int) or not 1 <= version <= VERSION:
         raise ArchiveError(
             f"{path}: format version {version}, this program reads {VERSION}: upgrade meta-agent-search"
         )
     records: Any = manifest.get("records")
-    names = [table.name for table in TABLES.values()]
+    names = [table.name for table in TABLES.values() if _SINCE.get(table.name, 1) <= version]
     if not _fits(records, dict[str, int]) or sorted(records) != sorted(names):
         raise ArchiveError(f'{path}: expected "records" with a number for each of {", ".join(names)}')
     return dict(records)
@@ -140,6 +142,8 @@ def _manifest(path: Path) -> dict[str, int]:
 def _read_all(folder: Path, promised: dict[str, int]) -> Iterator[Record]:
     """Yield all records, in the order of :data:`TABLES`."""
     for kind, table in TABLES.items():
+        if table.name not in promised:
+            continue
         path = folder / f"{table.name}.jsonl"
         count = 0
         for number, row in _lines(path):

@@ -79,6 +79,26 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """A figure that somebody published for a program. It was not measured here, and is never mixed with what was."""
+
+    run: str
+    """The import that brought it."""
+    number: int
+    """The row of the published archive, from 1; a program that was published twice has claims in two rows."""
+    what: str
+    """The name it was published under, such as ``test_fitness``."""
+    program: str
+    text: str
+    """As published."""
+    point: float | None = None
+    """0 to 1, where the text can be read so."""
+    low: float | None = None
+    """Lower end of the published interval, which need not hold the point."""
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """A proposal that did not become a member, or a repair step on the way; counted and shown, never lost."""
 

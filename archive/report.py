@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from archive.archive import Archive, Standing
-    from archive.records import Evaluation, Split
+    from archive.records import Claim, Evaluation, Split
 
 Row = dict[str, Any]
 
@@ -61,6 +61,7 @@ def program_rows(archive: Archive, run: str) -> list[Row]:
     """Return one row a member of a run, by generation and slot, with a standing (or None) for each split."""
     programs = {program.id: program for program in archive.programs(run)}
     standings = {(s.evaluation.program, s.evaluation.split): s for s in archive.standings(run=run)}
+    claims = archive.claims(run)
     rows = []
     for member in archive.members(run):
         program = programs[member.program]
@@ -74,12 +75,26 @@ def program_rows(archive: Archive, run: str) -> list[Row]:
             "parents": list(member.parents),
             "repairs": member.repairs,
             "proposer": member.proposer,
+            "claims": [claim_row(claim) for claim in claims if claim.program == program.id],
         }
         for split in SPLITS:
             standing = standings.get((program.id, split))
             row[split] = standing_row(standing) if standing else None
         rows.append(row)
     return rows
+
+
+def claim_row(claim: Claim) -> Row:
+    """Return what was published of a program: claimed by others, not measured here."""
+    return {
+        "run": claim.run,
+        "row": claim.number,
+        "what": claim.what,
+        "text": claim.text,
+        "point": claim.point,
+        "low": claim.low,
+        "high": claim.high,
+    }
 
 
 def failure_rows(archive: Archive, run: str) -> list[Row]:
@@ -156,6 +171,7 @@ def program_sheet(archive: Archive, key: str) -> Row:
             if member.program == program.id
         ],
         "evaluations": [standing_row(s) for s in archive.standings(program=program.id)],
+        "claims": [claim_row(claim) for claim in archive.claims(program=program.id)],
         "failures": [{"failure": text, "rollouts": count} for text, count in reasons.most_common()],
     }
 
@@ -244,14 +260,21 @@ def run_table(rows: Sequence[Row]) -> Table:
 
 
 def program_table(rows: Sequence[Row]) -> Table:
-    """Return :func:`program_rows` as a table."""
+    """Return :func:`program_rows` as a table, with the first two kinds of claims."""
     names = {row["program"]: row["name"] for row in rows}
     splits = [split for split in SPLITS if any(row[split] for row in rows)]
-    table = _table("gen", "agent", "from", right=splits)
+    claimed = list(dict.fromkeys(claim["what"] for row in rows for claim in row["claims"]))[:2]
+    table = _table(
+        "gen", "agent", "from", right=[*splits, *(f"claimed {printable(what)}" for what in claimed)]
+    )
     for row in rows:
         parents = ", ".join(names.get(parent, parent[:8]) for parent in row["parents"])
         table.add_row(
-            str(row["generation"]), _agent(row), _text(parents), *(_score(row[split]) for split in splits)
+            str(row["generation"]),
+            _agent(row),
+            _text(parents),
+            *(_score(row[split]) for split in splits),
+            *(_claimed(row["claims"], what) for what in claimed),
         )
     return table
 
@@ -339,6 +362,10 @@ def program_view(sheet: Row) -> Iterable[RenderableType]:
     for (domain, model, run), rows in groupby(sorted(sheet["evaluations"], key=conditions), conditions):
         yield Text(printable(f"\n{domain}, {model}, run {run}"), "bold")
         yield split_table(list(rows))
+    if sheet["claims"]:
+        yield Text("\nclaimed where it was published, not measured here", "bold")
+    for claim in sheet["claims"]:
+        yield Text(printable(f"{claim['what']}: {claim['text']} (run {claim['run']}, row {claim['row']})"))
     for failure in sheet["failures"]:
         yield Text(printable(f"{failure['rollouts']} rollouts failed: {failure['failure'].strip()}"), "red")
 
@@ -410,6 +437,16 @@ def _figures(row: Row, costs: bool) -> list[str]:
 
 def _cost(cost: float | None) -> str:
     return "?" if cost is None else f"${cost:.2f}"
+
+
+def _claimed(claims: Sequence[Row], what: str) -> Text:
+    """Return every claim of one name; a text that gives no figure is shown as it is."""
+    shown = [
+        claim["text"] if claim["point"] is None else f"{claim['point']:.1%}"
+        for claim in claims
+        if claim["what"] == what
+    ]
+    return _text(", ".join(shown))
 
 
 def _score(standing: Row | None) -> Text:

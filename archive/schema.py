@@ -34,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Connection
 
 from archive.errors import ArchiveError
-from archive.records import Call, Evaluation, Failure, Member, Opening, Program, Rollout, Run
+from archive.records import Call, Claim, Evaluation, Failure, Member, Opening, Program, Rollout, Run
 
 _ESCAPED = "\x1a"
 _PLAIN = b"\0"  # no zlib stream begins like this
@@ -181,6 +181,19 @@ members = Table(
     UniqueConstraint("run", "generation", "slot"),
 )
 
+claims = Table(
+    "claims",
+    metadata,
+    _words("run", ForeignKey("runs.id"), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    _words("what", primary_key=True),
+    _words("program", ForeignKey("programs.id"), index=True),
+    _words("text"),
+    Column("point", Float(53)),
+    Column("low", Float(53)),
+    Column("high", Float(53)),
+)
+
 failures = Table(
     "failures",
     metadata,
@@ -277,6 +290,7 @@ TABLES: dict[type, Table] = {
     Run: runs,
     Program: programs,
     Member: members,
+    Claim: claims,
     Opening: openings,
     Evaluation: evaluations,
     Rollout: rollouts,
@@ -287,7 +301,19 @@ TABLES: dict[type, Table] = {
 
 Migration = Callable[[Connection], None]
 
-MIGRATIONS: list[Migration] = []
+
+def _add_claims(connection: Connection) -> None:
+    columns = "run TEXT NOT NULL, number BIGINT NOT NULL, what TEXT NOT NULL, program TEXT NOT NULL"
+    figures = "text TEXT NOT NULL, point FLOAT, low FLOAT, high FLOAT"
+    keys = (
+        "PRIMARY KEY (run, number, what), FOREIGN KEY(run) REFERENCES runs (id), "
+        "FOREIGN KEY(program) REFERENCES programs (id)"
+    )
+    connection.exec_driver_sql(f"CREATE TABLE claims ({columns}, {figures}, {keys})")
+    connection.exec_driver_sql("CREATE INDEX ix_claims_program ON claims (program)")
+
+
+MIGRATIONS: list[Migration] = [_add_claims]
 """Step ``i`` (from 0) takes an archive of version ``i + 1`` to ``i + 2``; a released step is never edited."""
 
 

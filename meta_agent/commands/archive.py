@@ -149,14 +149,29 @@ def export(folder: Path, place: str | None, as_json: bool, run: str | None) -> N
 
 
 @archive.command("import")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("source", type=click.Path(path_type=Path))
 @_options(_place, _json)
-def import_(folder: Path, place: str | None, as_json: bool) -> None:
-    """Add what a FOLDER made by `export` holds; what is there already is skipped."""
-    from archive import Archive, default_path, exchange
+@click.option(
+    "--domain", help="What the programs of a RESULTS.json were made for (default: the name of the file)."
+)
+def import_(source: Path, place: str | None, as_json: bool, domain: str | None) -> None:
+    """Add what SOURCE holds; what is there already is skipped.
 
+    SOURCE is a folder made by `export`, or the .json file of a published ADAS archive, whose fitness is kept as
+    claimed.
+    """
+    from archive import Archive, default_path, exchange, report
+    from meta_agent.adas_compat.published import import_results
+
+    if source.suffix == ".json":
+        with Archive(place or default_path()) as store:
+            done = import_results(store, source, domain)
+        _print(done.row(), as_json, [report.printable(line) for line in done.lines()])
+        return
+    if domain:
+        raise click.UsageError("--domain goes with a .json file: a folder knows its domains.")
     with Archive(place or default_path()) as store:
-        counts = exchange.import_folder(store, folder)
+        counts = exchange.import_folder(store, source)
         name = store.name
     _print(counts, as_json, [f"{name}: {_counted(counts)}"])
 

@@ -11,6 +11,7 @@ from archive import (
     Archive,
     ArchiveError,
     Call,
+    Claim,
     Evaluation,
     Failure,
     Member,
@@ -64,6 +65,12 @@ def records(draw: st.DrawFn) -> list[Record]:
         for run in runs
         for slot, one in enumerate(ids)
     ]
+    shares = st.none() | st.floats(0, 1)
+    claims = [
+        Claim(run.id, number, draw(words), of(ids), draw(words), draw(shares), draw(shares), draw(shares))
+        for run in runs
+        for number in range(draw(st.integers(0, 2)))
+    ]
     openings = [Opening(run.id, "test", tuple(sorted(ids)), draw(times)) for run in runs]
     evaluations = [
         Evaluation(
@@ -92,12 +99,12 @@ def records(draw: st.DrawFn) -> list[Record]:
         )
         for number in range(draw(st.integers(0, 3)))
     ]  # fmt: skip
-    return [*runs, *programs, *members, *openings, *evaluations, *rollouts, *failures, *calls]
+    return [*runs, *programs, *members, *claims, *openings, *evaluations, *rollouts, *failures, *calls]
 
 
 def contents(archive: Archive) -> list[Any]:
     return [
-        archive.runs(), archive.programs(), archive.members(), archive.openings(), archive.evaluations(),
+        archive.runs(), archive.programs(), archive.members(), archive.claims(), archive.openings(), archive.evaluations(),
         [archive.rollouts(e.id) for e in archive.evaluations()], archive.failures(), archive.calls(),
     ]  # fmt: skip
 
@@ -203,7 +210,7 @@ def test_a_broken_line_is_named_and_nothing_imported(
         assert f"{table}.jsonl, line {line}: " in str(caught.value)
         assert reason in str(caught.value)
         assert "\n" not in str(caught.value)
-        assert contents(other) == [[], [], [], [], [], [], [], []]
+        assert not any(contents(other))
 
 
 def test_a_contradiction_is_refused_and_nothing_imported(filled: Archive, tmp_path: Path) -> None:
@@ -240,7 +247,8 @@ def test_a_shortened_file_is_noticed(filled: Archive, tmp_path: Path) -> None:
         (None, "expected a folder that"),
         ("{", "not JSON"),
         ("[]", 'expected "format"'),
-        ('{"format": "adas-archive", "version": 2}', "format version 2"),
+        ('{"format": "adas-archive", "version": 3}', "format version 3"),
+        ('{"format": "adas-archive", "version": 0}', "format version 0"),
         ('{"format": "adas-archive", "version": 1, "records": {"runs": 1}}', "a number for each"),
         ('{"format": "adas-archive", "version": 1}', "a number for each"),
     ],
@@ -251,3 +259,15 @@ def test_a_broken_manifest_is_refused(filled: Archive, tmp_path: Path, text: str
     path.unlink() if text is None else path.write_text(text)
     with Archive(tmp_path / "b.db") as other, pytest.raises(ArchiveError, match=reason):
         import_folder(other, tmp_path / "out")
+
+
+def test_a_folder_of_the_first_version_has_no_claims(filled: Archive, tmp_path: Path) -> None:
+    export_archive(filled, tmp_path / "out")
+    (tmp_path / "out" / "claims.jsonl").unlink()
+    path = tmp_path / "out" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["records"]["claims"]
+    path.write_text(json.dumps({**manifest, "version": 1}))
+    with Archive(tmp_path / "b.db") as other:
+        assert import_folder(other, tmp_path / "out") == manifest["records"]
+        assert contents(other) == contents(filled)

@@ -24,10 +24,43 @@ def version_of(path: Path) -> int:
 
 
 def old_archive(path: Path) -> Path:
-    with Archive(path) as archive:
-        archive.add_run(Run("r", "search", "d", "1", created=5.0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", [])
+        with Archive(path) as archive:
+            archive.add_run(Run("r", "search", "d", "1", created=5.0))
     assert version_of(path) == 1
     return path
+
+
+def tables_of(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Return the columns, keys and indices of each table of a SQLite file."""
+    connection = sqlite3.connect(path)
+    names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    found = {
+        name: [
+            row
+            for what in ("table_info", "foreign_key_list", "index_list")
+            for row in connection.execute(f"PRAGMA {what}({name})")
+        ]
+        for name in names
+    }
+    connection.close()
+    return found
+
+
+def test_an_archive_of_the_first_version_gets_the_tables_of_a_new_one(tmp_path: Path) -> None:
+    path = old_archive(tmp_path / "a.db")
+    connection = sqlite3.connect(path)
+    connection.execute("DROP TABLE claims")
+    connection.commit()
+    connection.close()
+    Archive(tmp_path / "new.db").close()
+    assert tables_of(path) != tables_of(tmp_path / "new.db")
+    with Archive(path) as archive:
+        assert archive.runs() == [Run("r", "search", "d", "1", created=5.0)]
+        assert archive.claims() == []
+    assert version_of(path) == version_of(tmp_path / "new.db") == schema.version()
+    assert tables_of(path) == tables_of(tmp_path / "new.db")
 
 
 def test_migrations_are_applied_once_and_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,6 +113,7 @@ def test_a_failed_migration_changes_nothing(tmp_path: Path, monkeypatch: pytest.
     connection = sqlite3.connect(path)
     assert "note" not in [row[1] for row in connection.execute("PRAGMA table_info(runs)")]
     connection.close()
+    monkeypatch.setattr(schema, "MIGRATIONS", [])
     with Archive(path) as archive:
         assert len(archive.runs()) == 1
 
@@ -91,7 +125,9 @@ def test_an_archive_from_a_newer_version_is_refused_and_left_as_it_is(tmp_path: 
     connection.commit()
     connection.close()
     before = hashlib.sha256(path.read_bytes()).hexdigest()
-    with pytest.raises(ArchiveError, match=r"newer version \(schema 99, this one knows 1\)") as caught:
+    with pytest.raises(
+        ArchiveError, match=rf"newer version \(schema 99, this one knows {schema.version()}\)"
+    ) as caught:
         Archive(path)
     assert "\n" not in str(caught.value)
     assert hashlib.sha256(path.read_bytes()).hexdigest() == before
