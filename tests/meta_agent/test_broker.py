@@ -90,6 +90,28 @@ def test_select_and_vote(broker: Broker) -> None:
     assert broker({"op": "vote", "candidates": [CRASH, "syntax error here", WRONG]})["index"] == 2
 
 
+def test_calls_are_evaluated_one_by_one(broker: Broker) -> None:
+    code = "def plus_3(x):\n    while x < 0: pass\n    return {x: [x + 3]}"
+    calls = ["plus_3(1)", "plus_3('a')", "plus_3(-1)", "plus_3(", "plus_3(2)[2][0] == 5"]
+    values = broker({"op": "call", "code": code, "calls": calls})["values"]
+    assert values == [  # a call that hangs takes no other one with it
+        ["{1: [4]}", ""],
+        ["", "TypeError: '<' not supported between instances of 'str' and 'int'"],
+        ["", "TimeoutError: one call took more than a second"],
+        ["", "SyntaxError: '(' was never closed (<string>, line 1)"],
+        ["True", ""],
+    ]
+    assert (
+        broker({"op": "call", "code": "import nothing_here", "calls": ["1", "2"]})["values"]
+        == [["", "ModuleNotFoundError: No module named 'nothing_here'"]] * 2
+    )
+
+
+def test_classes_number_what_behaves_alike(broker: Broker) -> None:
+    same = "def plus_3(number):\n    return 3 + number"
+    assert broker({"op": "classes", "candidates": [WRONG, RIGHT, CRASH, same]})["classes"] == [0, 1, -1, 1]
+
+
 def test_vote_on_answers_by_meaning(bench: Bench, sandbox: ProcessSandbox, tmp_path: Path) -> None:
     file = tmp_path / "capitals.jsonl"
     file.write_text("".join(f'{{"prompt": "Capital {i} of France?", "answer": "Paris"}}\n' for i in range(3)))
@@ -112,6 +134,9 @@ def test_vote_on_answers_by_meaning(bench: Bench, sandbox: ProcessSandbox, tmp_p
         {"op": "vote", "candidates": "abc"},
         {"op": "select", "candidates": ["x"] * 100},
         {"op": "run", "code": None},
+        {"op": "call", "code": "x = 1", "calls": []},
+        {"op": "run_partial", "code": 3},
+        {"op": "classes", "candidates": []},
     ],
 )
 def test_bad_requests_are_answered(broker: Broker, request_: dict[str, Any]) -> None:
