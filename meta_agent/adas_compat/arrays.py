@@ -56,7 +56,7 @@ class ndarray(list[Any]):  # noqa: N801  # numpy's name
                 return array([row[tuple(rest)] for row in rows])
             return rows[tuple(rest)]
         if isinstance(index, list):
-            chosen = index if index and not isinstance(index[0], bool) else argwhere(index)
+            chosen = index if index and not isinstance(index[0], bool) else _true(index)
             return ndarray(list.__getitem__(self, i) for i in chosen)
         value = list.__getitem__(self, index)
         return ndarray(value) if isinstance(index, slice) else value
@@ -231,13 +231,15 @@ def unique(values: Any) -> ndarray:
     return ndarray(sorted(set(flat(values))))
 
 
-def argwhere(values: Any) -> list[int]:
-    """Return the indices of what is true, in one dimension."""
+def _true(values: Any) -> list[int]:
     return [i for i, value in enumerate(values) if value]
 
 
-def where(condition: Any, yes: Any, no: Any) -> Any:
-    """Choose by element."""
+def where(condition: Any, *choices: Any) -> Any:
+    """Choose by element; without choices, return where the condition holds."""
+    if not choices:
+        return (ndarray(_true(condition)),)
+    yes, no = choices
     if not isinstance(condition, list):
         return yes if condition else no
     pick = [x if isinstance(x, list) else [x] * len(condition) for x in (yes, no)]
