@@ -5,6 +5,8 @@ answer is there) and asked for again in other words and at a rising temperature 
 few-shot context of the task. Cost: 2 to 5 calls a task.
 """
 
+import ast
+
 DEMONSTRATIONS = 2
 ASK = (
     "Write {n} other small tasks like the one above, each with its solution.",
@@ -59,8 +61,6 @@ def demonstrations(task, kit, attempt):
 
 
 def valid_code(source, entry):
-    import ast
-
     try:
         body = ast.parse(source).body
     except (SyntaxError, ValueError):

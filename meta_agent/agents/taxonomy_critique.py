@@ -50,9 +50,11 @@ def forward(task, kit):
     if task.kind != "code":
         answer = kit.llm(f"{task.prompt}\n\nThink step by step. {LINE}")
         return kit.extract(
-            kit.llm(f"{task.prompt}\n\nA worked solution:\n{answer}\n\nKinds of mistakes: {classes}\n\n"
-                    f"Name the kind of mistake in it, if there is one, and correct it. {LINE}")
-        )  # fmt: skip
+            kit.llm(
+                f"{task.prompt}\n\nA worked solution:\n{answer}\n\nKinds of mistakes:\n{classes}\n\nName the kind "
+                f"of mistake in it, if there is one, and correct it. {LINE}"
+            )
+        )
     code = kit.extract(kit.llm(f"Complete this function. {CODE}\n\n```python\n{task.prompt}\n```"))
     for _ in range(ROUNDS):
         result = kit.run(code)
