@@ -1,5 +1,7 @@
 """Sandboxes: run programs that nobody has read."""
 
+from __future__ import annotations
+
 from sandboxes.process import ProcessSandbox
 from sandboxes.sandbox import (
     Broker,
@@ -12,6 +14,7 @@ from sandboxes.sandbox import (
 )
 
 __all__ = [
+    "BACKENDS",
     "Broker",
     "Json",
     "Limits",
@@ -20,4 +23,43 @@ __all__ = [
     "Sandbox",
     "SandboxFaultError",
     "SandboxUnavailableError",
+    "open_sandbox",
 ]
+
+BACKENDS = ("process", "bwrap", "gvisor", "docker", "podman", "e2b")
+"""What :func:`open_sandbox` knows."""
+
+
+def open_sandbox(name: str = "process") -> Sandbox:
+    """Return a sandbox by the name of its backend.
+
+    Args:
+        name: One of :data:`BACKENDS`; some take a detail after a colon: ``process:L1`` for a level of
+            isolation, ``docker:IMAGE`` and ``podman:IMAGE`` for an image, ``e2b:TEMPLATE``.
+
+    Raises:
+        SandboxUnavailableError: The backend is not known, or cannot be had here; says how to get it.
+
+    """
+    backend, _, detail = name.partition(":")
+    if backend == "process" and detail in ("", "L1", "L2"):
+        return ProcessSandbox(level=detail or None)  # type: ignore[arg-type]
+    if backend in ("docker", "podman"):
+        from sandboxes.docker import DockerSandbox
+
+        return DockerSandbox(backend, detail or None)
+    if backend == "e2b":
+        from sandboxes.e2b import E2BSandbox
+
+        return E2BSandbox(detail or None)
+    if name == "bwrap":
+        from sandboxes.bwrap import BwrapSandbox
+
+        return BwrapSandbox()
+    if name == "gvisor":
+        from sandboxes.gvisor import GvisorSandbox
+
+        return GvisorSandbox()
+    raise SandboxUnavailableError(
+        f"no sandbox {name!r}: expected one of {', '.join(BACKENDS)}, process:L1, docker:IMAGE or e2b:TEMPLATE"
+    )

@@ -24,7 +24,7 @@ def sandbox(request):
         yield sandbox
 
 
-@pytest.mark.parametrize("promise", contract.CONTRACT, ids=lambda promise: promise.__name__)
+@pytest.mark.parametrize("promise", contract.CONTRACT + contract.OWN, ids=lambda promise: promise.__name__)
 def test_promise(sandbox, promise):
     promise(sandbox)
 
