@@ -9,9 +9,13 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
 from archive import Archive
 from archive.statistics import mean_interval
+from domains import DomainError
+from meta_agent.cli import adas as command
+from meta_agent.errors import UserError
 from tests.meta_agent.rehearsal import write_tasks
 from tests.meta_agent.test_cli import ROOT, adas, environment
 
@@ -27,8 +31,14 @@ def tasks(tmp_path: Path) -> str:
 
 
 def evaluate(folder: Path, tasks: str, *more: str) -> dict[str, object]:
-    done = adas(folder, "evaluate", "--domain", tasks, "--model", AGENT, "--json", *more)
-    assert done.returncode == 0, done.stderr
+    """Run the command in this process: quicker than in one of its own."""
+    arguments = ["evaluate", "--domain", tasks, "--model", AGENT, "--json", *more]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("ADAS_ARCHIVE", "ADAS_CACHE"):
+            patch.setenv(name, environment(folder)[name])
+        done = CliRunner().invoke(command, arguments, standalone_mode=False)
+    if done.exception:
+        raise done.exception
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
@@ -126,9 +136,6 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path: Path, tasks: str) -
         (("--budget", "lots"), "lots"),
     ],
 )
-def test_mistakes_end_in_one_line(tmp_path: Path, tasks: str, arguments: tuple[str, str], words: str) -> None:
-    given = dict([("--domain", tasks), ("--model", AGENT), arguments])
-    done = adas(tmp_path, "evaluate", *(part for pair in given.items() for part in pair))
-    assert done.returncode == 2
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
+def test_mistakes_are_told(tmp_path: Path, tasks: str, arguments: tuple[str, str], words: str) -> None:
+    with pytest.raises((UserError, DomainError), match=words):
+        evaluate(tmp_path, tasks, *arguments)
