@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from archive import Archive, Member, Program, Rollout, Split
 from archive.statistics import Interval, Paired, mean_interval, paired
-from meta_agent.agents import load_agent, self_consistency
+from meta_agent.agents import load_agent, self_consistency_of
 from meta_agent.errors import BudgetError
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class Finish:
 
     def self_consistency(self, samples: int) -> Program:
         """Return majority vote over that many samples, a member of the run like any other hand-designed agent."""
-        program = self_consistency(samples)
+        program = self_consistency_of(samples)
         if program.id not in {member.program for member in self.archive.members(self.run)}:
             self.archive.add_program(program)
             self.archive.add_member(

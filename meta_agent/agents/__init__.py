@@ -70,7 +70,7 @@ def load_agent(name: str) -> Program:
     return Program(source=source, name=path.stem.replace("_", "-"), thought=thought, origin="hand")
 
 
-def self_consistency(samples: int) -> Program:
+def self_consistency_of(samples: int) -> Program:
     """Return majority vote over that many samples."""
     base = load_agent("self_consistency")
     source = re.sub(r"(?m)^SAMPLES = \d+$", f"SAMPLES = {samples}", base.source)

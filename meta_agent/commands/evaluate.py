@@ -108,7 +108,7 @@ def measure(evaluator: Evaluator, run: str, programs: Sequence[Program]) -> Boar
     Raises:
         click.Abort: the user stopped it; everything is saved.
     """
-    from meta_agent.agents import load_agent, self_consistency
+    from meta_agent.agents import load_agent, self_consistency_of
     from meta_agent.evaluation import StoppedError
     from meta_agent.leaderboard import Board, rows, samples_for
 
@@ -121,9 +121,9 @@ def measure(evaluator: Evaluator, run: str, programs: Sequence[Program]) -> Boar
 
     try:
         agents = measured(programs)
-        (one,) = measured([self_consistency(1)])
+        (one,) = measured([self_consistency_of(1)])
         counts = sorted({samples_for(agent.tokens, one.tokens) for agent in agents} | {1})
-        curve = dict(zip(counts, measured([self_consistency(n) for n in counts]), strict=True))
+        curve = dict(zip(counts, measured([self_consistency_of(n) for n in counts]), strict=True))
     except StoppedError:
         click.echo("Stopped; everything is saved, the same command goes on.", err=True)
         raise click.Abort from None
