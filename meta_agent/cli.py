@@ -12,6 +12,8 @@ _COMMANDS = {
     "evaluate": "Measure agents side by side: the leaderboard.",
     "archive": "Look at what was discovered.",
     "models": "Pull local models and install engines.",
+    "sandbox": "Run a program in a sandbox, check what it promises, measure it.",
+    "doctor": "Tell what is here, what is missing and how to get it.",
 }
 
 

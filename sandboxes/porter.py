@@ -35,7 +35,7 @@ _ENOUGH = 32 << 20
 """Bytes that wait for a guest which does not read, before no more are taken from the host."""
 _FULL = 1 << 20
 """Bytes that wait for the host, before no more are taken from the guest."""
-_INTERPRETER = 64 << 20
+_INTERPRETER = 40 << 20
 """Bytes of address space that an interpreter has, where there is no ``/proc`` to tell."""
 _DESCRIPTORS = 64
 _PR_SET_DUMPABLE = 4

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
 
 NAME = "localhost/adas-test:1"
-_LIBRARIES = """
-import bz2, ctypes, lzma, sqlite3, ssl, zlib
-print(*{line.split()[-1] for line in open("/proc/self/maps") if ".so" in line})
-"""
 
 
 def _skip(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
@@ -24,9 +21,10 @@ def _skip(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
 def build(engine: str) -> str:
     """Import the image into an engine and return its name."""
     python = Path(sys.executable).resolve()
-    run = [str(python), "-P", "-s", "-S", "-c"]
-    libraries = subprocess.run([*run, _LIBRARIES], capture_output=True, text=True, check=True).stdout.split()
     library = Path(os.__file__).parent
+    modules = map(str, library.glob("lib-dynload/*.so"))
+    told = subprocess.run(["ldd", python, *modules], capture_output=True, text=True, check=True).stdout
+    libraries = set(re.findall(r"=> (/\S+)", told))
     with io.BytesIO() as file, tarfile.open(fileobj=file, mode="w") as tar:
         for folder in ("usr/lib", "usr/bin", "usr/lib64", "tmp", "proc", "dev", "sys", "etc", "box"):
             entry = tarfile.TarInfo(folder)
@@ -38,7 +36,7 @@ def build(engine: str) -> str:
             entry.type, entry.linkname = tarfile.SYMTYPE, target
             tar.addfile(entry)
         tar.add(library, filter=_skip)
-        for path in (python, *map(Path, libraries)):
+        for path in (python, *map(Path, sorted(libraries))):
             if library not in path.parents:
                 real = path.parent.resolve() / path.name
                 tar.add(path.resolve(), arcname=str(real))
