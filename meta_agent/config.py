@@ -30,6 +30,8 @@ class SearchConfig(BaseModel):
     """The model that writes them."""
     engine: Literal["auto", "llamacpp", "vllm"] = "auto"
     """Engine for ``local/*`` models: ``auto``, ``llamacpp`` or ``vllm``."""
+    sandbox: str = "process"
+    """Where programs run, as for :func:`sandboxes.open_sandbox`: ``process``, ``bwrap``, ``docker:IMAGE``, ..."""
     agents: tuple[str, ...] = SEEDS
     """Hand-designed agents (names or ``.py`` paths) that open the archive."""
     generations: int = Field(8, ge=0)

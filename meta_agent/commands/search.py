@@ -140,9 +140,11 @@ def _begin(archive: Archive, config: SearchConfig, preset: str) -> tuple[str, Se
     from domains import DomainError, load_domain
     from meta_agent.agents import load_agent
     from meta_agent.llm import Budget
+    from sandboxes import open_sandbox
 
     if config.budget:
         Budget.parse(config.budget)
+    open_sandbox(config.sandbox).close()
     for name in config.agents:
         load_agent(name)
     try:
@@ -211,7 +213,7 @@ def _parts(
     from meta_agent.pace import Pace
     from meta_agent.proposers import ReflectiveProposer
     from meta_agent.search import Search
-    from sandboxes import ProcessSandbox
+    from sandboxes import open_sandbox
 
     domain = load_domain(config.domain, sizes=_sizes(config), seed=config.seed)
     seeds = [load_agent(name) for name in config.agents]
@@ -222,7 +224,7 @@ def _parts(
         gateway = stack.enter_context(
             open_gateway(budget=budget, ledger=archive.add_call, run=run, engine=config.engine)
         )
-        sandbox = stack.enter_context(closing(ProcessSandbox()))
+        sandbox = stack.enter_context(closing(open_sandbox(config.sandbox)))
         console.print(
             f"Run {run}: {domain.name}, agents run on {config.model}, {config.meta_model} writes them, "
             f"budget {budget}, sandbox {sandbox.level}. Archive: {archive.name}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -87,6 +88,16 @@ def test_a_search_from_start_to_score_card(tmp_path: Path, tasks: str) -> None:
     assert json.loads(again.stdout) == card
 
 
+@pytest.mark.parametrize("sandbox", ["process:L1", "bwrap"])
+def test_a_search_in_another_sandbox(tmp_path: Path, tasks: str, sandbox: str) -> None:
+    if sandbox == "bwrap" and not shutil.which("bwrap"):
+        pytest.skip("bubblewrap is not installed")
+    done = adas(tmp_path, "search", tasks, "--preset", "smoke", "--json", *SMALL, f"sandbox={sandbox}")
+    assert done.returncode == 0, done.stderr
+    assert f"sandbox {sandbox.removeprefix('process:')}" in done.stderr
+    assert json.loads(done.stdout)["discovered"] >= 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -98,6 +109,7 @@ def test_a_search_from_start_to_score_card(tmp_path: Path, tasks: str) -> None:
         (["search", "{tasks}", "--budget", "lots"], "lots"),
         (["search", "{tasks}", *SMALL, "search_tasks=9999"], "9999"),
         (["search", "{tasks}", *SMALL, "agents=nobody"], "unknown agent 'nobody'"),
+        (["search", "{tasks}", *SMALL, "sandbox=vm"], "no sandbox 'vm'"),
         (["search", "--resume", "abc"], "no run 'abc' to resume"),
         (["search", "width=3", "--resume"], "keeps its settings"),
     ],
