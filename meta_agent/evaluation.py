@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -215,12 +215,9 @@ def _failure(error: str | None, killed_by: str | None, value: Json, published: b
 def _drain(pending: set[Future[None]]) -> None:
     """Wait for all; at the first exception cancel what has not started, let the rest end, then raise it."""
     failed: BaseException | None = None
-    while pending:
-        done, pending = wait(pending, return_when=FIRST_COMPLETED)
-        for future in done:
-            if not future.cancelled() and (error := future.exception()) is not None:
-                failed = failed or error
-        if failed is not None:
-            pending = {future for future in pending if not future.cancel()}
+    for future in as_completed(pending):
+        if failed is None and not future.cancelled() and (failed := future.exception()) is not None:
+            for other in pending:
+                other.cancel()
     if failed is not None:
         raise failed

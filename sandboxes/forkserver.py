@@ -6,10 +6,11 @@ of an interpreter. It runs no untrusted code and reads nothing from untrusted pr
 straight to the host.
 
 Started as ``main(control, level)`` by :mod:`sandboxes.process`. Messages on the control socket are one JSON
-object ``{"role", "limits"}`` each, with descriptors: the report socket, then what becomes 3 (the wire), 0
-(standard input), 1 and 2 (output) and, where there is one, 4 (the peer). On the report socket it answers
-``{"started"}`` and, at the end, ``{"status", "cpu_s", "peak_mb"}``, or ``{"fault"}``. A report socket that
-the host closes kills the program.
+object ``{"role", "limits", "places"}`` each, with descriptors: the report socket, then what becomes the numbers in
+``places``: 3 (the wire), 1 (output, also 2), 0 (standard input, else empty) and 4 (the peer, if there is one). On
+the report socket it answers ``{"started"}`` and, at the end, ``{"status", "cpu_s", "peak_mb"}``, or ``{"fault"}``. A
+report socket that the host closes kills the program. A message ``{"kit"}`` without descriptors announces the source
+of a kit, which is trusted, so that sessions find it loaded.
 
 Standard library and our own guest files only.
 """
@@ -24,9 +25,10 @@ import json
 import math
 import os
 import resource
-import selectors
+import select
 import signal
 import socket
+import struct
 import sys
 import time
 from pathlib import Path
@@ -35,13 +37,12 @@ from typing import Any
 from sandboxes import guest, kernel
 
 _PRELOADED = [
-    "abc", "ast", "asyncio", "base64", "bisect", "builtins", "cmath", "collections", "collections.abc",
-    "contextlib", "copy", "csv", "dataclasses", "datetime", "decimal", "difflib", "enum", "fractions",
-    "functools", "graphlib", "hashlib", "heapq", "inspect", "io", "itertools", "json", "keyword",
-    "linecache", "math", "numbers", "operator", "os", "pathlib", "queue", "random", "re", "statistics",
-    "string", "struct", "sys", "tempfile", "textwrap", "threading", "time", "timeit", "traceback",
-    "types", "typing", "unicodedata", "unittest", "urllib.parse", "uuid", "warnings", "zlib",
+    "abc", "ast", "bisect", "builtins", "cmath", "collections", "collections.abc", "contextlib", "copy", "dataclasses",
+    "datetime", "decimal", "enum", "fractions", "functools", "heapq", "inspect", "io", "itertools", "json", "keyword",
+    "linecache", "math", "numbers", "operator", "os", "pathlib", "random", "re", "statistics", "string", "struct",
+    "sys", "textwrap", "threading", "time", "traceback", "types", "typing", "warnings",
 ]  # fmt: skip
+"""What programs often import. A module more costs each fork its pages and mappings: 0.1 ms for ``hashlib``."""
 _WITH_LIBRARIES = ("bz2", "ctypes", "dbm", "hashlib", "lzma", "readline", "sqlite3", "ssl", "uuid", "zlib")
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _LOADERS = ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1")
@@ -50,7 +51,8 @@ _JAIL_UID = 64_937
 """Whom root becomes: a number that no package or user is given, and below 65536 for containers."""
 _INSIDE = 1000
 """What user and group are called in a jail."""
-_BOX = "/box"
+_BOX = "/box/home"
+"""Each program's folder; the one above it has the Landlock rule, for one on a mount point would not hold below."""
 _THREADS = 64
 """Threads of a program that may start no process."""
 _SHARED_USER_TASKS = 4096
@@ -75,14 +77,16 @@ class Jail:
             _new_namespaces(self._proc, roots, hidden)
         elif level == "L1":
             self._need_landlock(3)
-            _leave_root(roots)
+            _leave_root(roots, hidden)
             self._landlock = _reading_only(self._abi, roots, hidden)
         if level != "L0":
             kernel.no_new_privileges()
             inside = level == "L2"
             self._filters = {
-                processes: kernel.system_call_filter(
-                    processes=processes, changes=inside, signals=inside or self._abi >= 6
+                processes: kernel.Filter(
+                    kernel.system_call_filter(
+                        processes=processes, changes=inside, signals=inside or self._abi >= 6
+                    )
                 )
                 for processes in (False, True)
             }
@@ -93,20 +97,27 @@ class Jail:
             raise OSError(f"Landlock version {least} is needed, the kernel has {self._abi or 'none'}")
 
     def settle(self) -> None:
-        """Note what the process that forks looks like, once it is the one."""
+        """Do what is the same for all programs, in the process that will fork them."""
         self._pid = os.getpid()
         with _open_at(self._proc, "self/statm") as file:
             self._size = int(file.read().split()[0]) * resource.getpagesize()
         if self.level == "L2":
             self._pidfd = os.pidfd_open(self._pid)
+            self._landlock = kernel.Landlock(self._abi)
+            self._landlock.allow_reading("/")
+            self._landlock.allow_writing(str(Path(_BOX).parent))
+            for name in _DEVICES:
+                self._landlock.allow_device(f"/dev/{name}")
+        for name, value in _LIMITS_OF_ALL:
+            _lower(getattr(resource, f"RLIMIT_{name}", None) or _UNNAMED[name], value)
 
     def fork(self) -> int:
         """Fork a process, at L2 the first of a pid namespace of its own: with it end all its children."""
         if self.level != "L2":
-            return os.fork()
+            return kernel.fork()
         kernel.unshare(kernel.NEWPID)
         try:
-            pid = os.fork()
+            pid = kernel.fork()
         except OSError:
             kernel.enter(self._pidfd, kernel.NEWPID)
             raise
@@ -114,40 +125,24 @@ class Jail:
             kernel.enter(self._pidfd, kernel.NEWPID)
         return pid
 
-    def close_in(self, limits: dict[str, Any], fds: list[int]) -> None:
-        """Put this process into the jail for good, with ``fds`` as its descriptors 3, 0, 1 (and 2), 4.
-
-        Args:
-            limits: The fields of :class:`sandboxes.Limits`.
-            fds: Wire, standard input, output, and a peer if there is one.
-
-        """
+    def close_in(self, limits: dict[str, Any]) -> None:
+        """Put this process into the jail for good; ``limits`` are the fields of :class:`sandboxes.Limits`."""
         if self.level == "L2":
             kernel.unshare(kernel.NEWUSER | kernel.NEWNS)
             kernel.map_user(self._proc, _INSIDE, _INSIDE, _INSIDE)
             kernel.mount_tmpfs(_BOX, f"size={max(1, limits['file_mb'])}m,nr_inodes={_INODES},mode=700")
             os.chdir(_BOX)
-        kernel.die_with_parent()
-        if self.level != "L2" and os.getppid() != self._pid:  # it had died before
-            os._exit(1)
-        if self.level == "L2":
-            self._landlock = kernel.Landlock(self._abi)
-            self._landlock.allow_reading("/")
-            self._landlock.allow_writing(_BOX)
-            for name in _DEVICES:
-                self._landlock.allow_device(f"/dev/{name}")
+        else:  # at L2 it is in the fork server's pid namespace, and dies with it
+            kernel.die_with_parent()
+            if os.getppid() != self._pid:  # it had died before
+                os._exit(1)
         if self._landlock:
             self._landlock.enforce()
-        high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 100) for fd in fds]
-        for fd, places in zip(high, ((3,), (0,), (1, 2), (4,)), strict=False):
-            for place in places:
-                os.dup2(fd, place, inheritable=place < 3)
-        kernel.close_from(3 + (1 if len(fds) < 4 else 2))
         _limit(limits, self._size, _tasks(limits, self.level))
         if self.level == "L2":
             kernel.set_capabilities(())
         if self.level != "L0":
-            kernel.install_filter(self._filters[limits["processes"] > 0])
+            self._filters[limits["processes"] > 0].install()
 
 
 def _open_at(folder: int, path: str) -> Any:
@@ -214,7 +209,7 @@ def _build_root(roots: list[str], hidden: list[str]) -> None:
     for path in hidden:
         kernel.mount_tmpfs(new + path, "size=4k,mode=755")
         kernel.make_read_only(new + path)
-    Path(new + _BOX).mkdir()
+    Path(new + _BOX).mkdir(parents=True)
     kernel.change_root(new)
     for link, target in links.items():
         with contextlib.suppress(OSError):  # it may be there already
@@ -249,12 +244,20 @@ def _maps(proc: int, uid: int) -> bool:
     return any(first <= uid < first + count for first, _, count in ranges)
 
 
-def _leave_root(roots: list[str]) -> None:
+def _leave_root(roots: list[str], hidden: list[str]) -> None:
     if os.geteuid() != 0:
         return
-    out_of_reach = any(not _readable_by_all(path) for path in roots)
-    # Landlock still holds such a process to the roots; without it root's own interpreter could not be read.
-    kernel.become(_JAIL_UID, keep=kernel.CAP_DAC_READ_SEARCH if out_of_reach else None)
+    keep = None
+    if not all(map(_readable_by_all, roots)):
+        try:
+            kernel.unshare(kernel.NEWNS)
+        except OSError:
+            # Root of a container. Landlock still holds such a process to the roots.
+            keep = kernel.CAP_DAC_READ_SEARCH
+        else:
+            kernel.make_mounts_private()
+            _build_root(roots, hidden)
+    kernel.become(_JAIL_UID, keep=keep)
 
 
 def _readable_by_all(path: str) -> bool:
@@ -290,38 +293,34 @@ def _tasks(limits: dict[str, Any], level: str) -> int:
     return 1 + (limits["processes"] or _THREADS)
 
 
+_UNNAMED = {"SIGPENDING": 11, "MSGQUEUE": 12}
+_LIMITS_OF_ALL = (
+    ("STACK", 64 << 20),
+    ("CORE", 0),
+    ("MEMLOCK", 0),
+    ("MSGQUEUE", 0),
+    ("SIGPENDING", 256),
+)
+
+
+def _lower(number: int, value: int) -> None:
+    hard = resource.getrlimit(number)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(number, (value, value))
+
+
 def _limit(limits: dict[str, Any], size: int, tasks: int) -> None:
-    mib = 1 << 20
-    for name, value in (
-        ("AS", size + limits["memory_mb"] * mib),
-        ("CPU", max(1, math.ceil(limits["cpu_s"]))),
-        ("FSIZE", max(1, limits["file_mb"]) * mib),
-        ("NOFILE", _DESCRIPTORS),
-        ("STACK", 64 * mib),
-        ("NPROC", tasks),
-        ("CORE", 0),
-        ("MEMLOCK", 0),
-        ("MSGQUEUE", 0),
-        ("SIGPENDING", 256),
-    ):
-        number = getattr(resource, f"RLIMIT_{name}", None)
-        if number is None:
-            number = {"SIGPENDING": 11, "MSGQUEUE": 12}[name]
-        hard = resource.getrlimit(number)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)  # noqa: PLW2901
-        resource.setrlimit(number, (value, value))
+    _lower(resource.RLIMIT_AS, size + (limits["memory_mb"] << 20))
+    _lower(resource.RLIMIT_CPU, max(1, math.ceil(limits["cpu_s"])))
+    _lower(resource.RLIMIT_FSIZE, max(1, limits["file_mb"]) << 20)
+    _lower(resource.RLIMIT_NOFILE, _DESCRIPTORS)
+    _lower(resource.RLIMIT_NPROC, tasks)
 
 
 # -- the server -------------------------------------------------------------------------------------
 
-
-class _Program:
-    """A forked process and the socket on which the host is told about it."""
-
-    def __init__(self, pid: int, report: socket.socket) -> None:
-        self.pid = pid
-        self.report = report
-        self.pidfd = os.pidfd_open(pid)
+# Every page that a process writes after a fork is copied, and the copies are most of what a run costs: the code
+# from here to the program is short on purpose, and touches few objects.
 
 
 class Server:
@@ -330,85 +329,110 @@ class Server:
     def __init__(self, control: socket.socket, jail: Jail) -> None:
         self._control = control
         self._jail = jail
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(control, selectors.EVENT_READ)
+        self._epoll = select.epoll()
+        self._epoll.register(control, select.EPOLLIN)
+        self._running: dict[int, tuple[int, int]] = {}
+        """Process and report socket by pidfd."""
+        self._killable: dict[int, int] = {}
+        """Pidfd by report socket."""
 
     def serve(self) -> None:
         """Answer requests; returns when the control socket is closed."""
+        control = self._control.fileno()
         while True:
-            for key, _ in self._selector.select():
-                if key.fileobj is self._control:
-                    data, fds, _, _ = socket.recv_fds(self._control, 1 << 16, 8)
-                    if not data:
-                        return
-                    self._start(json.loads(data), fds)
-                elif key.fileobj is key.data.report:
-                    self._kill(key.data)
+            asked = False
+            for fd, _ in self._epoll.poll():
+                if fd in self._running:
+                    self._end(fd)
+                elif fd in self._killable:
+                    self._kill(fd)
                 else:
-                    self._end(key.data)
+                    asked = asked or fd == control
+            # Comes last: a new descriptor may have the number of one that the other events are about.
+            if asked and not self._answer():
+                return
 
-    def _start(self, request: dict[str, Any], fds: list[int]) -> None:
-        report = socket.socket(fileno=fds[0])
+    def _answer(self) -> bool:
+        data, ancillary, _, _ = self._control.recvmsg(1 << 16, 64)
+        if ancillary:
+            _, _, packed = ancillary[0]
+            self._start(data, struct.unpack(f"{len(packed) // 4}i", packed))
+        elif data:
+            guest.prepare_kit(json.loads(data)["kit"])
+        return bool(data)
+
+    def _start(self, request: bytes, fds: tuple[int, ...]) -> None:
+        report = fds[0]
         started = time.monotonic()
         try:
             pid = self._jail.fork()
         except OSError as error:
-            _tell(report, {"fault": f"fork: {error}"})
-            report.close()
+            _fault(report, f"fork: {error}")
+            os.close(report)
         else:
             if pid == 0:
-                self._become_program(request, report, fds[1:])
-            program = _Program(pid, report)
-            self._selector.register(report, selectors.EVENT_READ, program)
-            self._selector.register(program.pidfd, selectors.EVENT_READ, program)
-            _tell(report, {"started": started})
+                self._become_program(request, fds)
+            pidfd = os.pidfd_open(pid)
+            self._running[pidfd] = pid, report
+            self._killable[report] = pidfd
+            self._epoll.register(report, select.EPOLLIN)
+            self._epoll.register(pidfd, select.EPOLLIN)
+            _tell(report, b'{"started": %r}' % started)
         for fd in fds[1:]:
             os.close(fd)
 
-    def _become_program(self, request: dict[str, Any], report: socket.socket, fds: list[int]) -> None:
+    def _become_program(self, request: bytes, fds: tuple[int, ...]) -> None:
         try:
+            order = json.loads(request)
             try:
-                self._jail.close_in(request["limits"], fds)
+                for fd, place in zip(fds[1:], order["places"], strict=True):
+                    os.dup2(fd, place, inheritable=place < 3)
+                os.dup2(1, 2)
+                self._jail.close_in(order["limits"])
             except (OSError, ValueError) as error:
-                _tell(report, {"fault": f"closing the jail: {error}"})
+                _fault(fds[0], f"closing the jail: {error}")
                 os._exit(1)
-            report.detach()
+            kernel.close_from(5 if 4 in order["places"] else 4)
             gc.enable()
-            guest.serve(request["role"], box=_BOX if self._jail.level == "L2" else "/")
+            guest.play(order["role"])
         finally:
             os._exit(1)
 
-    def _kill(self, program: _Program) -> None:
-        if program.report.fileno() >= 0:  # it may have ended in the same moment
-            self._selector.unregister(program.report)
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(program.pidfd, signal.SIGKILL)
+    def _kill(self, report: int) -> None:
+        self._epoll.unregister(report)
+        signal.pidfd_send_signal(self._killable.pop(report), signal.SIGKILL)
 
-    def _end(self, program: _Program) -> None:
-        with contextlib.suppress(KeyError):
-            self._selector.unregister(program.report)
-        self._selector.unregister(program.pidfd)
-        _, status, usage = os.wait4(program.pid, 0)
+    def _end(self, pidfd: int) -> None:
+        pid, report = self._running.pop(pidfd)
+        self._epoll.unregister(pidfd)
+        if self._killable.pop(report, None):
+            self._epoll.unregister(report)
+        _, status, usage = os.wait4(pid, 0)
+        cpu_s = usage.ru_utime + usage.ru_stime
+        code = os.waitstatus_to_exitcode(status)
         _tell(
-            program.report,
-            {
-                "status": os.waitstatus_to_exitcode(status),
-                "cpu_s": usage.ru_utime + usage.ru_stime,
-                "peak_mb": usage.ru_maxrss / 1024,
-            },
+            report,
+            b'{"status": %d, "cpu_s": %r, "peak_mb": %r}' % (code, cpu_s, usage.ru_maxrss / 1024),
         )
-        program.report.close()
-        os.close(program.pidfd)
+        os.close(report)
+        os.close(pidfd)
 
 
-def _tell(report: socket.socket, message: dict[str, Any]) -> None:
+def _tell(report: int, message: bytes) -> None:
     with contextlib.suppress(OSError):  # the host no longer listens
-        report.send(json.dumps(message).encode(), socket.MSG_DONTWAIT)
+        os.write(report, message)
+
+
+def _fault(report: int, reason: str) -> None:
+    _tell(report, json.dumps({"fault": reason}).encode())
 
 
 def main(control: int, level: str) -> None:
     """Shut this process in at ``level``, say so on the control socket, and serve."""
-    channel = socket.socket(fileno=control)
+    # The places of a program's descriptors are taken, so that none arrives there.
+    channel = socket.socket(fileno=fcntl.fcntl(control, fcntl.F_DUPFD_CLOEXEC, 5))
+    for place in (3, 4):
+        os.dup2(0, place, inheritable=False)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     os.umask(0o022)
@@ -425,14 +449,16 @@ def main(control: int, level: str) -> None:
             kernel.die_with_parent()
         jail.settle()
     except (OSError, ValueError) as error:
-        _tell(channel, {"error": str(error)})
+        _fault(channel.fileno(), str(error))
         return
     for module in [name for name in sys.modules if name.partition(".")[0] == "sandboxes"]:
         del sys.modules[module]
     kernel.share_one_heap()
+    guest.prepare(_BOX if level == "L2" else "/")
+    guest.rehearse()
     gc.collect()
     gc.disable()
     gc.freeze()
-    _tell(channel, {"level": level})
+    _tell(channel.fileno(), json.dumps({"level": level}).encode())
     Server(channel, jail).serve()
     os._exit(0)

@@ -16,14 +16,16 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import functools
 import io
-import json
 import linecache
 import os
 import random
 import reprlib
+import socket
 import sys
 import threading
+import time
 import traceback
 import types
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -140,7 +142,12 @@ def _load(source: str, name: str, module: str) -> Namespace:
 
 def _execute(source: str, filename: str, namespace: Namespace) -> None:
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    exec(compile(source, filename, "exec", dont_inherit=True), namespace)
+    exec(_compile(source, filename), namespace)
+
+
+@functools.lru_cache(64)
+def _compile(source: str, filename: str) -> types.CodeType:
+    return compile(source, filename, "exec", dont_inherit=True)
 
 
 def _ours(filename: str) -> bool:
@@ -184,9 +191,8 @@ def _finish(result: dict[str, Any]) -> NoReturn:
 
 def _answer(value: object) -> NoReturn:
     """Send what a program returned, and end."""
+    result: dict[str, Any] = {"value": value}
     try:
-        json.dumps(value)
-        result = {"value": value}
         wire.pack(result)
     except wire.WireError as error:
         result = {"error": f"the returned value is too large: {error}"}
@@ -225,6 +231,24 @@ def _function(namespace: Namespace, name: str) -> Callable[..., Any]:
     return function  # type: ignore[no-any-return]
 
 
+_kits: dict[str, types.ModuleType] = {}
+"""Kits that the fork server was shown, by source: a session that is given one of them finds it loaded."""
+
+
+def prepare_kit(source: str) -> None:
+    """Load a kit for the sessions to come; one that fails is left for them to tell of."""
+    with contextlib.suppress(Exception):
+        _load(source, "kit", "kit")
+        _kits[source] = sys.modules.pop("kit")
+
+
+def _kit(source: str) -> Namespace:
+    if source not in _kits:
+        return _load(source, "kit", "kit")
+    sys.modules["kit"] = _kits[source]
+    return _kits[source].__dict__
+
+
 def _session() -> NoReturn:
     request = wire.receive(_WIRE, _VALUE_CAP)
     lock = threading.Lock()
@@ -236,8 +260,7 @@ def _session() -> NoReturn:
 
     os.environ["ADAS_BROKER_FD"] = str(_PEER)
     try:
-        kit_module = _load(request["kit"], "kit", "kit")
-        task, kit = kit_module["build"](request["task"], call)
+        task, kit = _kit(request["kit"])["build"](request["task"], call)
         program = _load(request["program"], "program", "program")
         value = _function(program, "forward")(task, kit)
     except BaseException:
@@ -386,21 +409,45 @@ def _rebuilt(answer: dict[str, Any]) -> Exception:
 
 def _judge() -> NoReturn:
     request = wire.receive(_WIRE, _VALUE_CAP)
-    proxy = Proxy(_PEER, request["entry"])
+    if request.get("lasting"):
+        _judge_many(request)
+    _finish(_judgement(_PEER, request))
+
+
+def _judge_many(request: dict[str, Any]) -> NoReturn:
+    """Judge one candidate after the other: the host sends the descriptor of a channel to each."""
+    channel = socket.socket(fileno=_WIRE)
+    while True:
+        _, fds, _, _ = socket.recv_fds(channel, 1, 1)
+        if not fds:
+            os._exit(0)
+        random.seed(0)
+        result = _judgement(fds[0], request)
+        os.close(fds[0])
+        with contextlib.suppress(OSError):  # what the tests printed is not wanted, and counts
+            sys.stdout.flush()
+            os.lseek(1, 0, os.SEEK_SET)
+            os.ftruncate(1, 0)
+        wire.send(_WIRE, {**result, "cpu_s": time.process_time()})
+
+
+def _judgement(peer: int, request: dict[str, Any]) -> dict[str, Any]:
+    """Run the tests against the candidate behind a descriptor, and send a verdict for each."""
+    proxy = Proxy(peer, request["entry"])
     try:
         first = proxy.load()
         if "error" in first:
-            _finish({"error": _shorten(str(first["error"])), "memory": first.get("memory") is True})
+            return {"error": _shorten(str(first["error"])), "memory": first.get("memory") is True}
         namespace: Namespace = {"__name__": "tests"}
         _execute(request["setup"], "<setup>", namespace)
     except _Gone:
-        _finish(_last_word(proxy))
+        return _last_word(proxy)
     except BaseException:
-        _finish(_failure())
+        return _failure()
     namespace[request["entry"]] = proxy
     for number, test in enumerate(request["tests"], 1):
         wire.send(_WIRE, {"failure": _verdict(test, number, namespace, proxy)})
-    _finish(_last_word(proxy))
+    return _last_word(proxy)
 
 
 def _last_word(proxy: Proxy) -> dict[str, Any]:
@@ -465,18 +512,17 @@ _ROLES: dict[str, Callable[[], NoReturn]] = {
 }
 
 
-def serve(role: str, box: str) -> NoReturn:
-    """Play a role to its end, in a process that is already shut in.
+def prepare(box: str) -> None:
+    """Make this process what every role wants, and whatever is forked from it.
 
     Args:
-        role: ``run``, ``session``, ``candidate``, ``judge`` or ``tests``.
         box: The working folder.
 
     """
     os.environ.clear()
     os.environ.update({"HOME": box, "TMPDIR": box, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"})
     sys.argv = [""]
-    random.seed(0)  # the module reseeds itself after a fork
+    random.seed(0)
     # Not buffered beyond a line, so that what was printed is there when the program is killed.
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), "utf-8", "replace")
     sys.stdout, sys.stderr = (
@@ -488,7 +534,71 @@ def serve(role: str, box: str) -> NoReturn:
         )
         for fd in (1, 2)
     )
+
+
+_REHEARSAL = """
+import collections, heapq, itertools, math, re
+from typing import Any, Dict, List, Optional, Tuple
+
+class Node:
+    def __init__(self, value: int = 0) -> None:
+        self.value = value
+    def __eq__(self, other):
+        return self.value == other.value
+
+def f(items: List[int], *rest, key=None, **named) -> Optional[str]:
+    seen, found = set(), {}
+    for index, item in enumerate(sorted(items, key=lambda x: -x, reverse=True)):
+        seen.add(item)
+        found[str(item)] = found.get(str(item), 0) + index
+    words = [word.strip().lower() for word in "One two,  Three".replace(",", " ").split() if word]
+    text = " ".join(words[::-1])[:-1] + "".join(map(str, filter(None, range(9)))) + f"{len(words):>4}{math.sqrt(2):.3f}"
+    count = collections.Counter(text)
+    most = max(count.items(), key=lambda pair: pair[1])
+    try:
+        int("x")
+    except ValueError as error:
+        text += str(error)
+    while len(seen) > 2 and not seen.isdisjoint(items):
+        seen.pop()
+    total = sum(a * b for a, b in zip(items, items[1:])) // 3 % 7 + abs(-1) + ord("a") + round(2.5)
+    return text + str(all(isinstance(item, int) for item in items)) + str(any([])) + chr(total + 30)
+
+assert f([3, 1, 2]) == f([3, 1, 2]) and Node(1) == Node(1)
+"""
+
+
+def rehearse() -> None:
+    """Do, in the process that forks, what programs commonly do.
+
+    The interpreter remembers attributes it has looked up and specialises code that it ran: every child then finds
+    that done, where it would have to copy the pages for it.
+    """
+    for _ in range(10):
+        program = _load(_REHEARSAL, "program", "program")
+        for kind, value in (("args", [[3, 1, 2]]), ("value", {"a": ({1.5, None}, "b", b"c", 1 << 70)})):
+            decode(wire.unpack(wire.pack({kind: encode(value)})[4:])[kind])
+        program["f"]([1, 2])
+        _called(program["f"], {"args": [[1, 2]], "kwargs": {"dict": []}})
+        _verdict("assert f([1, 2]) == 1", 1, dict(program), None)
+    del sys.modules["program"]
+    linecache.clearcache()
+
+
+def play(role: str) -> NoReturn:
+    """Play a role to its end, in a process that is prepared and shut in.
+
+    Args:
+        role: ``run``, ``session``, ``candidate``, ``judge`` or ``tests``.
+
+    """
     try:
         _ROLES[role]()
     except (EOFError, OSError):  # whoever asked has gone
         os._exit(0)
+
+
+def serve(role: str, box: str) -> NoReturn:
+    """Prepare and play a role to its end."""
+    prepare(box)
+    play(role)

@@ -6,9 +6,11 @@ See ``docs/sandbox.md`` for what is promised and what is not.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import os
+import random
 import select
 import signal
 import socket
@@ -16,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -40,6 +42,12 @@ main(int(sys.argv[2]), sys.argv[3])
 _REQUEST_CAP = 16 << 20
 _PATIENCE_S = 60.0
 """Seconds in which the fork server must answer before it counts as broken."""
+_LONGEST_KIT = 10_000
+"""Characters of a kit that fit into one message, whatever they are."""
+_IDLE_JUDGES = 64
+"""How many judges are kept for the next candidate of their tests, about 1.5 MB each."""
+_GRACE_S = 0.05
+"""Seconds in which a process that has said its last word must have ended, before it is killed."""
 _ERROR = 8000
 """Characters of an error text, at most."""
 _OVER = {"wall": "{0.wall_s:g} s of wall clock", "cap": "{0.cap_s:g} s, waiting for answers included"}
@@ -80,6 +88,7 @@ class ProcessSandbox:
         self._slots = threading.BoundedSemaphore(slots or 2 * (os.cpu_count() or 1))
         self._lock = threading.Lock()
         self._closed = False
+        self._judges = _Judges()
         self._server = self._start()
 
     @property
@@ -100,6 +109,7 @@ class ProcessSandbox:
         with self._lock:
             self._closed = True
             self._server.stop()
+        self._judges.close()
 
     def run(
         self,
@@ -151,12 +161,11 @@ class ProcessSandbox:
             ours, theirs = socket.socketpair()
             with ours, theirs, self._program("candidate", limits, wire_end=theirs) as candidate:
                 theirs.close()
-                # The candidate is on its way before the judge exists, and the tests go to the judge alone.
                 candidate.send({"code": code, "entry": entry}, ours)
                 ours.setblocking(True)  # the judge shares it
-                with self._program("judge", limits, peer=ours) as judge:
+                with self._judge(_Tests(entry, tuple(tests), setup, limits)) as judge:
+                    judge.hand_over(ours)
                     ours.close()
-                    judge.send({"tests": list(tests), "setup": setup, "entry": entry})
                     return _judged(judge, candidate, len(tests), limits)
 
     def session(
@@ -179,7 +188,7 @@ class ProcessSandbox:
 
         """
         ours, theirs = socket.socketpair()
-        with ours, theirs, self._program("session", limits, peer=theirs) as agent:
+        with ours, theirs, self._program("session", limits, peer=theirs, kit=kit) as agent:
             theirs.close()
             agent.send({"program": program, "task": dict(task), "kit": kit})
             clock = _Clock(limits)
@@ -216,6 +225,22 @@ class ProcessSandbox:
                     raise SandboxFaultError(f"the fork server does not start again: {error}") from None
             return self._server
 
+    @contextlib.contextmanager
+    def _judge(self, tests: _Tests) -> Iterator[_Program]:
+        """Lend a judge of these tests, one that waits or a new one; it goes back if it is as good as new."""
+        judge = self._judges.take(tests)
+        if judge is None or judge.broken:
+            if judge:
+                judge.close()
+            judge = self._program("judge", tests.limits)
+            judge.send({"tests": tests.tests, "setup": tests.setup, "entry": tests.entry, "lasting": True})
+        with contextlib.ExitStack() as stack:
+            stack.push(judge)
+            yield judge
+            if judge.waits and judge.judging_s < tests.limits.cpu_s / 10:
+                stack.pop_all()
+                self._judges.give_back(tests, judge)
+
     def _program(
         self,
         role: str,
@@ -224,8 +249,11 @@ class ProcessSandbox:
         stdin: str = "",
         wire_end: socket.socket | None = None,
         peer: socket.socket | None = None,
+        kit: str = "",
     ) -> _Program:
         server = self._ready()
+        if kit:
+            server.announce(kit)
         if limits.processes and server.level != "L2":
             raise SandboxUnavailableError(
                 f"child processes need isolation level L2, in force is {server.level}: use processes=0"
@@ -246,6 +274,7 @@ class _Server:
         self.level = level
         self.broken = False
         self._lock = threading.Lock()
+        self._kits: set[str] = set()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         errors = os.memfd_create("errors")
         try:
@@ -276,7 +305,7 @@ class _Server:
         if "level" not in hello:
             self.stop()
             last = os.pread(errors, 1 << 16, 0).decode(errors="replace").strip().splitlines()
-            raise SandboxUnavailableError(hello.get("error") or (last or ["it does not start"])[-1])
+            raise SandboxUnavailableError(hello.get("fault") or (last or ["it does not start"])[-1])
 
     def _try_out(self) -> None:
         try:
@@ -289,12 +318,29 @@ class _Server:
             self.stop()
             raise SandboxUnavailableError(str(result.get("error", "a program does not run in it")))
 
-    def fork(self, role: str, limits: Limits, fds: list[int]) -> None:
-        """Have a program forked; raises :class:`SandboxFaultError` when the server is gone."""
-        request = json.dumps({"role": role, "limits": asdict(limits)}).encode()
+    def fork(self, role: str, limits: Limits, report: int, places: dict[int, int]) -> None:
+        """Have a program forked; raises :class:`SandboxFaultError` when the server is gone.
+
+        Args:
+            role: What it will be.
+            limits: What it may use.
+            report: The socket on which the server tells of it.
+            places: The descriptors it gets, by the numbers they will have.
+
+        """
+        request = {"role": role, "limits": _fields(limits), "places": list(places)}
+        self._send(request, [report, *places.values()])
+
+    def announce(self, kit: str) -> None:
+        """Have a kit loaded for the sessions to come."""
+        if kit not in self._kits and len(kit) < _LONGEST_KIT:
+            self._kits.add(kit)
+            self._send({"kit": kit}, [])
+
+    def _send(self, message: dict[str, Any], fds: list[int]) -> None:
         try:
             with self._lock:
-                socket.send_fds(self._control, [request], fds)
+                socket.send_fds(self._control, [json.dumps(message).encode()], fds)
         except OSError as error:
             self.broken = True
             raise SandboxFaultError(f"the fork server has gone: {error}") from None
@@ -315,30 +361,29 @@ class _Clock:
     """Measures one execution; it starts when the program does."""
 
     limits: Limits
+    asked: float = field(default_factory=time.monotonic)
     started: float | None = None
+    """When the program started, on this machine's monotonic clock; None until that is known."""
     waited: float = 0.0
     """Seconds spent in the broker."""
     over: Limit | None = None
     """The limit that time ran into."""
 
-    def start(self, when: float | None) -> None:
-        """Note when the program started, on this machine's monotonic clock."""
-        self.started = self.started or when
-
     def left(self) -> float:
-        """Return the seconds until the next limit; negative, and noted in ``over``, when one is reached."""
-        if self.started is None:
-            return _PATIENCE_S
-        spent = time.monotonic() - self.started
+        """Return the seconds until the next limit, or until it may be reached when the start is not known.
+
+        Zero or less, and noted in ``over``, when it is reached.
+        """
+        spent = self.spent()
         wall = self.limits.wall_s - (spent - self.waited)
         cap = self.limits.cap_s - spent
-        if min(wall, cap) <= 0:
+        if min(wall, cap) <= 0 and self.started:
             self.over = self.over or ("wall" if wall <= 0 else "cap")
         return min(wall, cap)
 
     def spent(self) -> float:
         """Return the seconds since the start."""
-        return time.monotonic() - self.started if self.started else 0.0
+        return time.monotonic() - (self.started or self.asked)
 
 
 class _Desk:
@@ -402,6 +447,54 @@ class _Desk:
             return wire.pack({"error": f"the answer is too large: {error}"})
 
 
+@dataclass(frozen=True)
+class _Tests:
+    """What a judge judges by."""
+
+    entry: str
+    tests: tuple[str, ...]
+    setup: str
+    limits: Limits
+
+
+class _Judges:
+    """Judges that wait for another candidate of the same tests; safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: dict[_Tests, list[_Program]] = {}
+        self._count = 0
+
+    def take(self, tests: _Tests) -> _Program | None:
+        """Return a judge of these tests, None when there is none."""
+        with self._lock:
+            return self._remove(tests) if tests in self._idle else None
+
+    def give_back(self, tests: _Tests, judge: _Program) -> None:
+        """Keep a judge; when they are too many, any one of them leaves."""
+        with self._lock:
+            self._idle.setdefault(tests, []).append(judge)
+            self._count += 1
+            leaving = None
+            if self._count > _IDLE_JUDGES:
+                leaving = self._remove(random.choice(list(self._idle)))  # noqa: S311
+        if leaving:
+            leaving.close()
+
+    def close(self) -> None:
+        """End all that wait."""
+        with self._lock:
+            while self._idle:
+                self._remove(next(iter(self._idle))).close()
+
+    def _remove(self, tests: _Tests) -> _Program:
+        self._count -= 1
+        judge = self._idle[tests].pop()
+        if not self._idle[tests]:
+            del self._idle[tests]
+        return judge
+
+
 class _Program:
     """One jailed process, as the host holds it; leaving the ``with`` block ends it."""
 
@@ -418,6 +511,12 @@ class _Program:
         self._limits = limits
         self.level = server.level
         self.started: float | None = None
+        self.waits = False
+        """Of a judge: whether it is ready for the next candidate."""
+        self.judging_s = 0.0
+        """Of a judge: CPU seconds it has used, as it says itself."""
+        self.leaves = False
+        """Whether it will end by itself."""
         self._last: dict[str, Any] | None = None
         self._wire: socket.socket | None = None
         with contextlib.ExitStack() as mine, contextlib.ExitStack() as theirs:
@@ -430,11 +529,14 @@ class _Program:
                 theirs.enter_context(wire_end)
             self._output = os.memfd_create("output")
             mine.callback(os.close, self._output)
-            given = os.memfd_create("input")
-            theirs.callback(os.close, given)
-            _fill(given, stdin.encode("utf-8", "surrogatepass"))
-            fds = [report_end.fileno(), wire_end.fileno(), given, self._output]
-            server.fork(role, limits, fds + ([peer.fileno()] if peer else []))
+            places = {3: wire_end.fileno(), 1: self._output}
+            if stdin:
+                places[0] = os.memfd_create("input")
+                theirs.callback(os.close, places[0])
+                _fill(places[0], stdin.encode("utf-8", "surrogatepass"))
+            if peer:
+                places[4] = peer.fileno()
+            server.fork(role, limits, report_end.fileno(), places)
             self._owned = mine.pop_all()
 
     def __enter__(self) -> Self:
@@ -451,6 +553,16 @@ class _Program:
         finally:
             self._owned.close()
 
+    def close(self) -> None:
+        """End the process and let go of it, whatever has become of it."""
+        with contextlib.suppress(SandboxFaultError), self:
+            pass
+
+    @property
+    def broken(self) -> bool:
+        """Whether the fork server that it belongs to has gone."""
+        return self._server.broken
+
     def send(self, request: dict[str, Any], channel: socket.socket | None = None) -> None:
         """Send the request that the process waits for."""
         channel = channel or self._wire
@@ -459,21 +571,32 @@ class _Program:
         with contextlib.suppress(ConnectionError, TimeoutError):  # it has died: its end will tell why
             channel.sendall(wire.pack(request, _REQUEST_CAP))
 
-    def frames(self, clock: _Clock, desk: _Desk | None = None) -> Iterator[bytes]:
-        """Yield what the process sends until it ends or its time is over; answer its requests meanwhile."""
+    def hand_over(self, channel: socket.socket) -> None:
+        """Give a judge the channel to its next candidate."""
+        assert self._wire is not None
+        self.waits = False
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            socket.send_fds(self._wire, [b"."], [channel.fileno()])
+
+    def frames(
+        self, clock: _Clock, desk: _Desk | None = None, first: _Program | None = None
+    ) -> Iterator[bytes]:
+        """Yield what the process sends until it ends or its time is over.
+
+        Args:
+            clock: Its time.
+            desk: Where its requests are answered meanwhile.
+            first: The process with whose start the time begins, if it is another one.
+
+        """
         assert self._wire is not None
         buffer = wire.Buffer()
         poll = select.poll()
-        for channel in (self._report, self._wire):
-            poll.register(channel, select.POLLIN)
-        while (left := clock.left()) > 0:
+        poll.register(self._wire, select.POLLIN)
+        while (left := clock.left()) > 0 or (first or self).starts(clock):
             if desk:
                 poll.register(desk.channel, desk.waiting_for())
-            ready = {fd for fd, _ in poll.poll(left * 1000 + 1)}
-            if self._report.fileno() in ready:
-                if self._hear():
-                    poll.unregister(self._report)  # what it sent before its end is still to be read
-                clock.start(self.started)
+            ready = {fd for fd, _ in poll.poll(max(left, 0) * 1000 + 1)}
             if self._wire.fileno() in ready:
                 data = _receive(self._wire)
                 buffer.feed(data)
@@ -484,14 +607,21 @@ class _Program:
             elif desk and desk.channel.fileno() in ready and not desk.serve():
                 poll.unregister(desk.channel)
                 desk = None
-            elif not ready and clock.started is None:
-                self._server.broken = True
-                raise SandboxFaultError("the fork server does not answer")
+
+    def starts(self, clock: _Clock) -> bool:
+        """Wait for the start, which the server tells at once; returns False when it was known already."""
+        if clock.started:
+            return False
+        if self.started is None:
+            self._hear("does not answer")
+        clock.started = self.started
+        return True
 
     def result(self, clock: _Clock, desk: _Desk | None = None) -> dict[str, Any]:
         """Return the one result that the process sends, an empty object when there is none."""
         try:
             for body in self.frames(clock, desk):
+                self.leaves = True
                 result = wire.unpack(body)
                 return (
                     result
@@ -502,15 +632,19 @@ class _Program:
             return {"error": f"the program sent {error}"}
         return {}
 
-    def _hear(self) -> bool:
-        """Take the next message of the fork server; returns whether it was the last one."""
+    def _hear(self, fault: str, seconds: float = _PATIENCE_S) -> bool:
+        """Take the next message of the fork server; returns whether it was the last one.
+
+        ``fault`` is what the server does when it says nothing for so long.
+        """
+        self._report.settimeout(seconds)
         try:
             message = self._report.recv(1 << 16)
         except ConnectionError:
             message = b""
         except TimeoutError:
             self._server.broken = True
-            raise SandboxFaultError("the fork server does not end a program") from None
+            raise SandboxFaultError(f"the fork server {fault}") from None
         if not message:
             self._server.broken = True
             raise SandboxFaultError("the fork server died")
@@ -523,19 +657,23 @@ class _Program:
 
     def end(self) -> dict[str, Any]:
         """Kill the process, if it still is, and return how it ended."""
-        if self._last is None:
-            with contextlib.suppress(OSError):
-                self._report.shutdown(socket.SHUT_WR)
-            self._report.settimeout(_PATIENCE_S)
-            while not self._hear():
-                pass
-        assert self._last is not None
+        while self._last is None:
+            if not (self.leaves and self._tells_soon()):
+                with contextlib.suppress(OSError):
+                    self._report.shutdown(socket.SHUT_WR)
+                self.leaves = False
+            self._hear("does not end a program")
         return self._last
+
+    def _tells_soon(self) -> bool:
+        poll = select.poll()
+        poll.register(self._report, select.POLLIN)
+        return bool(poll.poll(_GRACE_S * 1000))
 
     def outcome(self, clock: _Clock, result: dict[str, Any]) -> Outcome:
         """Sum up an execution that sent ``result``; an empty one says that it sent none."""
         end = self.end()
-        clock.start(self.started)
+        clock.started = clock.started or self.started
         killed_by, error = self.fate(clock, result)
         return Outcome(
             value=None if error else result.get("value"),
@@ -550,7 +688,6 @@ class _Program:
 
     def fate(self, clock: _Clock, result: dict[str, Any]) -> tuple[Limit | None, str | None]:
         """Return which limit ended the process, if one did, and its error, if there is one."""
-        end = self.end()
         limits = self._limits
         if clock.over:
             return clock.over, f"stopped: more than {_OVER[clock.over].format(limits)}"
@@ -560,6 +697,7 @@ class _Program:
             return limit, _safe(str(result["error"]))[:_ERROR]
         if "value" in result or "done" in result:
             return None, None
+        end = self.end()
         status = end["status"]
         if status >= 0:
             return None, f"the program ended its process (exit status {status}) before it was done"
@@ -584,8 +722,10 @@ def _judged(judge: _Program, candidate: _Program, count: int, limits: Limits) ->
     clock = _Clock(limits)
     failures: list[str] = []
     result: dict[str, Any] = {}
+    both = judge is not candidate
+    judging_s = judge.judging_s
     try:
-        for body in judge.frames(clock):
+        for body in judge.frames(clock, first=candidate):
             message = wire.unpack(body)
             if isinstance(message, dict) and isinstance(failure := message.get("failure"), str):
                 failures.append(_safe(failure)[:_ERROR])
@@ -594,9 +734,16 @@ def _judged(judge: _Program, candidate: _Program, count: int, limits: Limits) ->
                 break
     except wire.WireError as error:
         result = {"error": f"the judge sent {error}"}
+    candidate.leaves = bool(result)
+    end = candidate.end()
+    peak_mb = end["peak_mb"]
+    if both and isinstance(used := result.get("cpu_s"), float):
+        judge.waits, judge.judging_s = True, used
+    elif both:
+        judge_end = judge.end()
+        judge.judging_s, peak_mb = judge_end["cpu_s"], max(peak_mb, judge_end["peak_mb"])
+    clock.started = clock.started or candidate.started
     complete = "done" in result and len(failures) == count
-    judge_end, end = judge.end(), candidate.end()
-    clock.start(judge.started)
     if result.get("gone"):
         killed_by, error_text = candidate.fate(clock, {})
     else:
@@ -605,18 +752,22 @@ def _judged(judge: _Program, candidate: _Program, count: int, limits: Limits) ->
         error_text = "the tests ended before the last one"
     failures = failures[:count]
     failures += [f"not reached: {error_text}"] * (count - len(failures))
-    both = judge is not candidate
     return Outcome(
         error=error_text,
         stdout=candidate.output(),
         killed_by=killed_by,
         passed=tuple(not failure for failure in failures),
         failures=tuple(failures),
-        cpu_s=end["cpu_s"] + (judge_end["cpu_s"] if both else 0.0),
+        cpu_s=end["cpu_s"] + (judge.judging_s - judging_s if both else 0.0),
         wall_s=clock.spent(),
-        peak_mb=max(end["peak_mb"], judge_end["peak_mb"]),
+        peak_mb=peak_mb,
         level=candidate.level,
     )
+
+
+@functools.lru_cache(64)
+def _fields(limits: Limits) -> dict[str, Any]:
+    return asdict(limits)
 
 
 def _receive(channel: socket.socket) -> bytes:

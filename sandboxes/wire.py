@@ -40,6 +40,10 @@ def _refuse(constant: str) -> None:
     raise WireError(f"{constant}, which is not JSON")
 
 
+_lenient = json.JSONDecoder(object_pairs_hook=_unique)
+_finite = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse)
+
+
 def unpack(body: bytes, *, finite: bool = False) -> Any:
     """Return the JSON value of a frame's bytes.
 
@@ -52,7 +56,7 @@ def unpack(body: bytes, *, finite: bool = False) -> Any:
 
     """
     try:
-        return json.loads(body, object_pairs_hook=_unique, parse_constant=_refuse if finite else None)
+        return (_finite if finite else _lenient).decode(body.decode("utf-8", "surrogatepass"))
     except WireError:
         raise
     except (ValueError, RecursionError) as error:
