@@ -215,6 +215,11 @@ def test_the_published_archives(store: Archive, name: str, tmp_path: Path) -> No
     claims = store.claims(report.run)
     assert len(claims) == sum("fitness" in key for row in rows for key in row)
     assert all(claim.point is not None and claim.low is not None for claim in claims)
+    outside = [claim for claim in claims if not claim.low <= claim.point <= claim.high]  # type: ignore[operator]
+    if name.startswith("drop"):  # ADAS computes the intervals of DROP wrongly: kept as they are
+        assert len(outside) == len(claims) == 70
+    else:
+        assert {claim.what for claim in outside} <= {"test_fitness_DROP"}
     sources: Callable[[int], str] = lambda number: store.program(claims_of[number]).source  # noqa: E731
     claims_of = {claim.number: claim.program for claim in claims}
     assert all(sources(number) == row["code"] for number, row in enumerate(rows, 1))

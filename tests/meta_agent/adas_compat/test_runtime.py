@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from archive import Program
 from meta_agent.adas_compat import MOST_CALLS, published_entry, runnable
+from meta_agent.llm import Cache, open_gateway
 from tests.meta_agent.adas_compat.stage import (
     FUNCTION,
     GRIDS,
@@ -256,6 +258,17 @@ def test_numpy_and_the_names_that_adas_has(sandbox: ProcessSandbox) -> None:
     assert returned(sandbox, body) == [True, 1, 0.5 / 3, 4, 4, 1, 2, 3, "a/b"]
 
 
+def test_threads_may_ask_at_once(sandbox: ProcessSandbox) -> None:
+    body = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "agents = [LLMAgentBase(['answer'], f'A{i}') for i in range(6)]\n"
+        "with ThreadPoolExecutor(3) as pool:\n"
+        "    infos = list(pool.map(lambda agent: agent([taskInfo], 'Go.')[0], agents))\n"
+        "return [info.content for info in infos]"
+    )
+    assert returned(sandbox, body, {"answer": "x"}) == ["x"] * 6
+
+
 def test_each_program_has_a_system_of_its_own(sandbox: ProcessSandbox) -> None:
     leave = "LLMAgentBase.mark = 1\ntype(self).mark = 1\nreturn type(self).__name__"
     assert returned(sandbox, leave) == "AgentSystem"
@@ -403,3 +416,15 @@ def test_programs_in_the_style_run(sandbox: ProcessSandbox, source: str, task: o
     outcome = play(sandbox, source, model, task).outcome  # type: ignore[arg-type]
     assert outcome.ok, f"{outcome.error}\n{source}"
     assert isinstance(outcome.value, str), source
+
+
+@pytest.mark.model
+def test_a_real_model_fills_the_fields(sandbox: ProcessSandbox) -> None:
+    with open_gateway(cache=Cache(), engine="llamacpp") as gateway:
+        played = play(
+            sandbox,
+            CHAIN,
+            lambda request: gateway.complete(replace(request, model="local/qwen2.5-coder-0.5b")).text,
+        )
+    assert played.outcome.ok, played.outcome.error
+    assert "42" in str(played.outcome.value)
