@@ -11,6 +11,7 @@ import random
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import itemgetter
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -125,6 +126,45 @@ def _inside_t(t: float, freedom: int) -> float:
         term *= cosine * cosine * (k - 1) / k
         total += term
     return 2 / math.pi * (angle + sine * total) if odd else sine * total
+
+
+def pass_at_k(n: int, right: int, k: int) -> float:
+    """Return the probability that at least one of ``k`` samples, drawn without replacement from ``n``, is right.
+
+    The unbiased estimate of pass@k: Chen et al. (2021), Evaluating Large Language Models Trained on Code, arXiv
+    2107.03374.
+
+    Raises:
+        ValueError: Not 0 <= right <= n, or not 1 <= k <= n.
+    """
+    if not (0 <= right <= n and 1 <= k <= n):
+        raise ValueError(f"expected 0 <= right <= n and 1 <= k <= n, got {right} right of {n}, k = {k}")
+    return 1 - math.comb(n - right, k) / math.comb(n, k)
+
+
+def best_of_k(scores: Sequence[float], right: Sequence[float], k: int) -> float:
+    """Return how right the best-scored of ``k`` samples, drawn without replacement, is on average; exact.
+
+    Each sample is weighted by the share of draws in which it comes first. Singhi et al. (2025), When To Solve,
+    When To Verify, arXiv 2504.01005, shuffle equal scores a hundred times; here they share their places evenly,
+    which is what shuffling tends to.
+
+    Raises:
+        ValueError: Scores and rights are not of the same samples, or not 1 <= k <= their number.
+    """
+    n = len(scores)
+    if n != len(right) or not 1 <= k <= n:
+        raise ValueError(f"expected 1 <= k <= samples, got {n} scores, {len(right)} rights, k = {k}")
+    places: dict[float, list[float]] = {}
+    for score, worth in sorted(zip(scores, right, strict=True), key=itemgetter(0), reverse=True):
+        places.setdefault(score, []).append(worth)
+    total, place = Fraction(0), 0
+    for worths in places.values():
+        # Draws whose best falls into this tie: those without any better sample, less those without the tie too.
+        draws = math.comb(n - place, k) - math.comb(n - place - len(worths), k)
+        total += draws * Fraction(math.fsum(worths)) / len(worths)
+        place += len(worths)
+    return float(total / math.comb(n, k))
 
 
 def mcnemar(wins: int, losses: int) -> float:

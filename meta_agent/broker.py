@@ -8,14 +8,23 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from meta_agent import partial
 from meta_agent.errors import RequestError
 from meta_agent.llm.llm import Completion, Message, Request
-from meta_agent.selectors import Behaviour, majority, most_passed
-from sandboxes import Json, Limits, Sandbox
+from meta_agent.selectors import (
+    BY_TESTS,
+    SELECTORS,
+    Behaviour,
+    Evidence,
+    majority,
+    values_as_numbers,
+)
+from sandboxes import Json, Limits, Outcome, Sandbox
 
 if TYPE_CHECKING:
     from domains import Domain, Task
@@ -103,23 +112,32 @@ class Broker:
             return {"error": str(error)}
 
     def _llm(self, request: dict[str, Json]) -> dict[str, Json]:
+        """Draw ``n`` replies side by side; what would exceed the allowance is refused before anything is paid."""
         n = _integer(request, "n", 1, 1, 16)
-        texts: list[Json] = []
-        for _ in range(n):
-            if self.calls >= self.max_calls:
-                raise _BadFieldError(f"no model calls left: this task allows {self.max_calls}")
-            if self.prompt_tokens + self.completion_tokens >= self.max_tokens:
-                raise _BadFieldError(f"no tokens left: this task allows {self.max_tokens}")
-            texts.append(self._complete(request))
-        return {"texts": texts}
+        if self.calls + n > self.max_calls:
+            raise _BadFieldError(
+                f"no model calls left: this task allows {self.max_calls}, {self.calls} are used and {n} asked for"
+            )
+        if self.prompt_tokens + self.completion_tokens >= self.max_tokens:
+            raise _BadFieldError(f"no tokens left: this task allows {self.max_tokens}")
+        draws = [self._draw(request) for _ in range(n)]
+        self.calls += n
+        if n == 1:
+            completions = [self.gateway.complete(draws[0])]
+        else:
+            with ThreadPoolExecutor(n) as side_by_side:
+                completions = list(side_by_side.map(self.gateway.complete, draws))
+        for draw, completion in zip(draws, completions, strict=True):
+            self._count(draw, completion)
+        return {"texts": [completion.text for completion in completions]}
 
-    def _complete(self, request: dict[str, Json]) -> str:
+    def _draw(self, request: dict[str, Json]) -> Request:
+        """Return the next draw of a request: its sample index depends on nothing but earlier draws of this rollout."""
         prompt, system = _text(request, "prompt"), _text(request, "system")
         temperature = _number(request, "temperature", 0.0, 0.0, 2.0)
-        messages = (*([Message("system", system)] if system else []), Message("user", prompt))
         drafted = Request(
             model=self.model,
-            messages=messages,
+            messages=(*([Message("system", system)] if system else []), Message("user", prompt)),
             temperature=temperature,
             stop=STOP,
             max_tokens=_integer(request, "max_tokens", 512, 1, 2048),
@@ -128,22 +146,23 @@ class Broker:
         key = drafted.key()
         sample = 0 if temperature == 0 else self.seed * 1000 + self._drawn[key]
         self._drawn[key] += 1
-        self.calls += 1
-        completion = self.gateway.complete(replace(drafted, sample=sample))
+        return replace(drafted, sample=sample)
+
+    def _count(self, draw: Request, completion: Completion) -> None:
         self.prompt_tokens += completion.prompt_tokens
         self.completion_tokens += completion.completion_tokens
         known = self.cost_usd is not None and completion.cost_usd is not None
         self.cost_usd = (self.cost_usd or 0.0) + (completion.cost_usd or 0.0) if known else None
+        *system, user = draw.messages
         self._record(
             "llm",
-            prompt=prompt,
-            system=system,
-            temperature=temperature,
-            sample=sample,
+            prompt=user.content,
+            system=system[0].content if system else "",
+            temperature=draw.temperature,
+            sample=draw.sample,
             reply=completion.text,
             finish=completion.finish,
         )
-        return completion.text
 
     def _run(self, request: dict[str, Json]) -> dict[str, Json]:
         code, tests = _text(request, "code"), _texts(request, "tests")
@@ -186,36 +205,56 @@ class Broker:
         return {"passed": not error, "score": score, "feedback": error, "output": outcome.stdout[-2000:]}
 
     def _classes(self, request: dict[str, Json]) -> dict[str, Json]:
-        keys = self._keys(_texts(request, "candidates", at_least=1))
-        numbers = {
-            key: number for number, key in enumerate(dict.fromkeys(key for key in keys if key is not None))
-        }
-        classes: list[Json] = [-1 if key is None else numbers[key] for key in keys]
+        rows = self._outputs(_texts(request, "candidates", at_least=1))
+        able = [row for row in rows if any(value is not None for value in row)]
+        numbers = {row: number for number, row in enumerate(dict.fromkeys(able))}
+        classes: list[Json] = [numbers.get(row, -1) for row in rows]
         self._record("classes", classes=classes)
         return {"classes": classes}
 
     def _vote(self, request: dict[str, Json]) -> dict[str, Json]:
         candidates = _texts(request, "candidates", at_least=1)
-        index = majority(self._keys(candidates))
+        index = self._majority(candidates)
         self._record("vote", candidates=len(candidates), index=index)
         return {"index": index}
 
     def _select(self, request: dict[str, Json]) -> dict[str, Json]:
         candidates, tests = _texts(request, "candidates", at_least=1), _texts(request, "tests")
-        shares = []
-        for code in candidates:
-            outcome = self.sandbox.check(code, tests, limits=RUN_LIMITS) if tests else None
-            self.cpu_s += outcome.cpu_s if outcome else 0.0
-            shares.append(sum(outcome.passed) / len(tests) if outcome else 0.0)
-        index = most_passed(shares, self._keys(candidates))
-        self._record("select", candidates=len(candidates), scores=shares, index=index)
+        method = request.get("method", "max_pass")
+        if not isinstance(method, str) or method not in SELECTORS:
+            raise _BadFieldError(f"method: expected one of {', '.join(SELECTORS)}")
+        passed, ran = self._passed(candidates, tests)
+        outputs = None if method in BY_TESTS else values_as_numbers(self._outputs(candidates))
+        trusted = [test in self.task.visible_tests for test in tests]
+        choice = SELECTORS[method](Evidence.of(passed, outputs, ran, trusted))
+        tied = [candidates[i] for i in choice.tied]
+        index = int(choice.tied[self._majority(tied)]) if method in BY_TESTS else choice.first
+        # A score of minus infinity is no JSON.
+        scores = [float(score) if isfinite(score) else None for score in choice.scores]
+        self._record("select", method=method, candidates=len(candidates), scores=scores, index=index)
         return {"index": index}
 
-    def _keys(self, candidates: list[str]) -> list[object]:
+    def _passed(self, candidates: list[str], tests: list[str]) -> tuple[list[list[bool]], list[bool]]:
+        """Return which candidate passes which test, and which of them could be executed."""
+        seen = {}
+        for code in dict.fromkeys(candidates if tests else ()):
+            outcome = seen[code] = self.sandbox.check(code, tests, limits=RUN_LIMITS)
+            self.cpu_s += outcome.cpu_s
+        outcomes = [seen.get(code, Outcome()) for code in candidates]
+        ran = [outcome.ok or any(outcome.passed) for outcome in outcomes]
+        return [list(outcome.passed) for outcome in outcomes], ran
+
+    def _majority(self, candidates: list[str]) -> int:
+        if len(set(candidates)) == 1:
+            return 0
+        return majority(Evidence.of(outputs=values_as_numbers(self._outputs(candidates)))).first
+
+    def _outputs(self, candidates: list[str]) -> list[tuple[str | None, ...]]:
+        """Return what each candidate does: its outputs on shared inputs, or its meaning when it is an answer."""
         if self.task.kind != "code":
-            return [self.domain.key(answer) or None for answer in candidates]
+            return [(self.domain.key(answer) or None,) for answer in candidates]
         behaviour = Behaviour(self.sandbox, self.task.entry_point, self.task.visible_tests)
-        seen = {code: behaviour.key(code) for code in dict.fromkeys(candidates)}
+        seen = {code: behaviour.outputs(code) for code in dict.fromkeys(candidates)}
         self.cpu_s += behaviour.cpu_s
         return [seen[code] for code in candidates]
 

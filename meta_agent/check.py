@@ -25,7 +25,7 @@ _KEYWORDS = {
     "run_partial": {"code"},
     "classes": {"answers"},
     "vote": {"answers"},
-    "select": {"candidates", "tests"},
+    "select": {"candidates", "tests", "method"},
     "extract": {"text", "kind"},
     "log": set[str](),
 }

@@ -114,10 +114,15 @@ class Kit:
         texts = [self.extract(str(answer)) for answer in answers]
         return list(self._ask("classes", candidates=texts)["classes"])
 
-    def select(self, candidates: list[str], tests: list[str] | None = None) -> Any:
-        """Return the candidate that passes most ``tests`` (default: the visible ones); ties go to the majority."""
+    def select(self, candidates: list[str], tests: list[str] | None = None, method: str = "max_pass") -> Any:
+        """Return the candidate that is best by ``tests`` (default: the visible ones); ties go to the majority.
+
+        ``method``: ``max_pass`` counts passed tests; ``codet``, ``b4`` and ``mutual_rank`` weigh them by agreement,
+        for tests that a model wrote; ``biggest_set`` takes the largest group that passes the same tests;
+        ``majority``, ``mbr_exec`` and ``functional_consensus`` compare outputs.
+        """
         chosen = self._task.visible_tests if tests is None else [str(test) for test in tests]
-        return self._chosen("select", candidates, tests=chosen)
+        return self._chosen("select", candidates, tests=chosen, method=method)
 
     def _chosen(self, op: str, options: list[Any], **fields: Any) -> Any:
         options = list(options)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from sandboxes import Json, Limits, Sandbox
+from sandboxes import Limits, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,10 +24,9 @@ def __probe__(inputs):
     seen = []
     for text in inputs:
         try:
-            value = repr({entry}(*ast.literal_eval(text)))
-        except Exception as error:
-            value = "!" + type(error).__name__
-        seen.append(value[:500])
+            seen.append(repr({entry}(*ast.literal_eval(text)))[:500])
+        except Exception:
+            seen.append(None)
     return seen
 """
 
@@ -41,20 +40,36 @@ class Behaviour:
         self.inputs = probe_inputs(entry, visible_tests)
         self.cpu_s = 0.0
 
-    def key(self, code: str) -> tuple[str, ...] | str | None:
-        """Return the outputs of ``code`` on the inputs, or None when it never gives one.
+    def outputs(self, code: str) -> tuple[str | None, ...]:
+        """Return what ``code`` returns on each input, None where it fails.
 
-        Without inputs the key is the normalised source: equal programs then vote together.
+        Without inputs the normalised source stands for an output: equal programs then agree.
         """
         if not self.inputs:
-            return _normal_form(code)
-        args: list[Json] = [list(self.inputs)]
+            return (_normal_form(code),)
         outcome = self.sandbox.run(
-            code + _PROBE.replace("{entry}", self.entry), entry="__probe__", args=args, limits=LIMITS
+            code + _PROBE.replace("{entry}", self.entry),
+            entry="__probe__",
+            args=[list(self.inputs)],
+            limits=LIMITS,
         )
         self.cpu_s += outcome.cpu_s
-        seen = [str(value) for value in outcome.value] if isinstance(outcome.value, list) else []
-        return None if all(value.startswith("!") for value in seen) else tuple(seen)
+        seen = outcome.value
+        if not isinstance(seen, list) or len(seen) != len(self.inputs):
+            return (None,) * len(self.inputs)
+        return tuple(None if value is None else str(value) for value in seen)
+
+
+def values_as_numbers(rows: Sequence[Sequence[str | None]]) -> list[list[int]]:
+    """Return a number for each value: the same for equal values in a column, -1 for None."""
+    columns = [
+        {value: number for number, value in enumerate(dict.fromkeys(column)) if value is not None}
+        for column in zip(*rows, strict=True)
+    ]
+    return [
+        [-1 if value is None else known[value] for value, known in zip(row, columns, strict=True)]
+        for row in rows
+    ]
 
 
 def probe_inputs(entry: str, tests: Sequence[str]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from domains import Task, load_domain
 from meta_agent.broker import Broker
+from meta_agent.selectors import SELECTORS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,10 +46,11 @@ def test_llm_counts_and_records(broker: Broker) -> None:
 
 
 def test_calls_run_out(broker: Broker) -> None:
-    assert "no model calls left: this task allows 5" in str(
-        broker({"op": "llm", "prompt": "x", "n": 6})["error"]
-    )
-    assert broker.calls == 5
+    refused = broker({"op": "llm", "prompt": "x", "n": 6})
+    assert "no model calls left: this task allows 5" in str(refused["error"])
+    assert broker.calls == 0  # refused before anything was paid
+    broker({"op": "llm", "prompt": "x", "n": 5})
+    assert "no model calls left" in str(broker({"op": "llm", "prompt": "x"})["error"])
     assert broker({"op": "remaining"})["remaining"]["calls"] == 0  # type: ignore[index,call-overload]
 
 
@@ -112,6 +115,37 @@ def test_classes_number_what_behaves_alike(broker: Broker) -> None:
     assert broker({"op": "classes", "candidates": [WRONG, RIGHT, CRASH, same]})["classes"] == [0, 1, -1, 1]
 
 
+def test_select_by_every_method(broker: Broker) -> None:
+    """Counting tests falls for the candidate that fits more wrong tests; agreement does not."""
+    tests = [f"assert plus_3({x}) == {y}" for x, y in ((1, 4), (0, 3), (1, -2), (2, -2), (5, 99))]
+    same = "def plus_3(number):\n    return 3 + number"
+    constant = "def plus_3(x):\n    return 99 if x == 5 else -2"
+    candidates = [CRASH, constant, RIGHT, same, WRONG, RIGHT]
+    for method in SELECTORS:
+        request = {"op": "select", "candidates": candidates, "tests": tests, "method": method}
+        assert broker(request)["index"] == (1 if method == "max_pass" else 2), method
+        assert broker.trace[-1]["method"] == method
+        json.dumps(broker.trace[-1], allow_nan=False)
+    assert "expected one of max_pass" in str(
+        broker({"op": "select", "candidates": [RIGHT], "tests": [], "method": "best"})["error"]
+    )
+
+
+def test_tests_that_say_nothing_leave_the_majority(broker: Broker) -> None:
+    same = "def plus_3(number):\n    return 3 + number"
+    for method in SELECTORS:
+        for tests in ([], ["assert True"], ["assert False"]):
+            request = {"op": "select", "candidates": [CRASH, WRONG, RIGHT, same], "tests": tests}
+            index = broker({**request, "method": method})["index"]
+            assert index == 2, (method, tests)
+
+
+def test_functional_consensus_trusts_only_the_tests_of_the_task(broker: Broker) -> None:
+    request = {"op": "select", "candidates": [WRONG, WRONG + "\n", RIGHT], "method": "functional_consensus"}
+    assert broker({**request, "tests": ["assert plus_3(3) == 6"]})["index"] == 0
+    assert broker({**request, "tests": list(TASK.visible_tests)})["index"] == 2
+
+
 def test_vote_on_answers_by_meaning(bench: Bench, sandbox: ProcessSandbox, tmp_path: Path) -> None:
     file = tmp_path / "capitals.jsonl"
     file.write_text("".join(f'{{"prompt": "Capital {i} of France?", "answer": "Paris"}}\n' for i in range(3)))
@@ -133,6 +167,7 @@ def test_vote_on_answers_by_meaning(bench: Bench, sandbox: ProcessSandbox, tmp_p
         {"op": "vote", "candidates": []},
         {"op": "vote", "candidates": "abc"},
         {"op": "select", "candidates": ["x"] * 100},
+        {"op": "select", "candidates": ["x"], "method": ["b4"]},
         {"op": "run", "code": None},
         {"op": "call", "code": "x = 1", "calls": []},
         {"op": "run_partial", "code": 3},
