@@ -29,7 +29,7 @@ class Program:
     """An agent program, kept once whatever the number of runs it appears in."""
 
     source: str
-    """Python source with one ``forward(task, kit)``."""
+    """Python source with one ``forward(task, kit)``, or of a published ADAS program, ``forward(self, taskInfo)``."""
     name: str
     thought: str = ""
     """Why its author wrote it: the idea in a few sentences."""

@@ -75,9 +75,11 @@ _GRIDS = _Style(
 )
 
 
-def _code_style(entry_point: str) -> _Style:
-    note = f"Only the complete Python function `{entry_point}`, with its imports: no tests, no explanation."
-    return _Style(note, note)
+def _style(task: Task) -> _Style:
+    if task.kind == "code":
+        note = f"Only the complete Python function `{task.entry_point}`, with its imports: no tests, no explanation."
+        return _Style(note, note)
+    return _GRIDS if _pairs(task, "train") else _TEXT
 
 
 # -- agents -------------------------------------------------------------------------------------------
@@ -265,7 +267,7 @@ class AgentSystem:
             return ["" if result.passed else f"wrong. {result.feedback}" for result in results]
         outputs = self._transform(source, [one["input"] for one in self.examples])
         return [
-            f"wrong. {error}" if error else _compared(value, one["output"])
+            f"wrong. {error}" if error else _compared(value, one.get("output"))
             for (value, error), one in zip(outputs, self.examples, strict=True)
         ]
 
@@ -282,8 +284,7 @@ class AgentSystem:
 
 
 def _examples(task: Task) -> Sequence[dict[str, Any]]:
-    pairs = task.metadata.get("train")
-    if isinstance(pairs, list) and pairs:
+    if pairs := _pairs(task, "train"):
         return pairs
     if task.kind == "code" and task.visible_tests:
         return [{"input": test, "output": None} for test in task.visible_tests]
@@ -291,8 +292,15 @@ def _examples(task: Task) -> Sequence[dict[str, Any]]:
 
 
 def _test_input(task: Task) -> Any:
-    pairs = task.metadata.get("test")
-    return pairs[0]["input"] if isinstance(pairs, list) and pairs else task.prompt
+    pairs = _pairs(task, "test")
+    return pairs[0]["input"] if pairs else task.prompt
+
+
+def _pairs(task: Task, name: str) -> list[dict[str, Any]]:
+    """Return ARC's pairs in the metadata of a task, if it has any."""
+    pairs = task.metadata.get(name)
+    found = pairs if isinstance(pairs, list) else []
+    return [one for one in found if isinstance(one, dict) and "input" in one]
 
 
 def _compared(value: Any, expected: Any) -> str:
@@ -313,16 +321,11 @@ def _unwrap(code: Any) -> tuple[str, str]:
 
 def forward(task: Task, kit: Kit) -> Any:
     """Run the published program on a task and return its answer."""
-    grids = isinstance(task.metadata.get("train"), list)
     LLMAgentBase.kit = kit
-    LLMAgentBase.style = _code_style(task.entry_point) if task.kind == "code" else _GRIDS if grids else _TEXT
+    LLMAgentBase.style = _style(task)
     program = _namespace()
-    linecache.cache["<published>"] = (
-        len(PUBLISHED),
-        None,
-        PUBLISHED.splitlines(keepends=True),
-        "<published>",
-    )
+    lines = PUBLISHED.splitlines(keepends=True)
+    linecache.cache["<published>"] = (len(PUBLISHED), None, lines, "<published>")
     exec(compile(PUBLISHED, "<published>", "exec", dont_inherit=True), program)  # noqa: S102  # in the jail
     system = type("AgentSystem", (AgentSystem,), {"forward": program[ENTRY]})(task, kit)
     answer = _answer(system.forward(Info("task", "User", task.prompt, -1)))

@@ -428,3 +428,10 @@ def test_a_real_model_fills_the_fields(sandbox: ProcessSandbox) -> None:
         )
     assert played.outcome.ok, played.outcome.error
     assert "42" in str(played.outcome.value)
+
+
+def test_metadata_of_another_shape_is_left_alone(sandbox: ProcessSandbox) -> None:
+    for metadata in ({"train": ["a"], "test": "b"}, {"train": [], "test": [[1]]}, {"train": [{"input": 1}]}):
+        task = replace(QUESTION, metadata=metadata)
+        found = returned(sandbox, "return [len(self.examples), self.test_iuput]", task=task)
+        assert found == [1, QUESTION.prompt]
