@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
+from domains import load_domain
 from meta_agent.agents import load_agent
 from tests.meta_agent.agents.conftest import BAD, DOUBLE, GOOD, QUESTION, block, code_task
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.meta_agent.agents.conftest import Stage
 
 DRIVER = """
@@ -110,6 +114,18 @@ def test_practice_becomes_a_manual_that_the_task_is_solved_with(play: Stage) -> 
     runs = [event for event in played.trace if event["op"] == "run"]
     assert [event["score"] for event in runs] == [0.0, 0.0, 1.0, 1.0]
     assert "the lamp is not plugged in" in runs[0]["feedback"]
+
+
+def test_an_environment_can_be_a_domain(play: Stage, tmp_path: Path) -> None:
+    practice = [{"prompt": TURN_ON, "tests": LIT}]
+    row = {"setup": WORLD, "tests": LIT, "metadata": {"environment": WORLD, "practice": practice}}
+    file = tmp_path / "lamps.jsonl"
+    file.write_text("".join(json.dumps({**row, "prompt": f"Turn on lamp {n}."}) + "\n" for n in range(3)))
+    domain = load_domain(str(file), sizes={"search": 1, "selection": 1, "test": 1})
+    (task,) = domain.tasks("search")
+    played = play("auto_manual", task, lamp)
+    assert domain.score(task, played.answer, play.sandbox).value == 1.0
+    assert domain.score(task, "switch()", play.sandbox).value == 0.0
 
 
 def test_without_practice_the_task_itself_is_the_episode(play: Stage) -> None:
