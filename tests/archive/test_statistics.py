@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from itertools import product
+from itertools import combinations, permutations, product
 
 import pytest
 from hypothesis import given, settings
@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from archive.statistics import (
     Z95,
+    best_of_k,
     interval_from_sums,
     mcnemar,
     mean_interval,
     newcombe,
     paired,
+    pass_at_k,
     sign_flip,
     student_t,
     wilson,
@@ -216,3 +218,57 @@ def test_paired_turns_round(pairs: list[tuple[float, float]]) -> None:
     assert (forth.low, forth.high) == pytest.approx((-back.high, -back.low))
     assert 0 < forth.p <= 1
     assert forth.low - 1e-9 <= forth.difference <= forth.high + 1e-9
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=7), st.integers(1, 7))
+def test_pass_at_k_equals_enumeration(right: list[bool], k: int) -> None:
+    if k > len(right):
+        return
+    draws = list(combinations(right, k))
+    assert pass_at_k(len(right), sum(right), k) == pytest.approx(sum(map(any, draws)) / len(draws))
+
+
+def test_pass_at_k_of_many_samples() -> None:
+    assert pass_at_k(100_000, 1, 1000) == pytest.approx(0.01)
+    assert pass_at_k(5, 0, 5) == 0
+    assert pass_at_k(5, 1, 5) == 1
+
+
+@pytest.mark.parametrize(("n", "right", "k"), [(5, 6, 1), (5, -1, 1), (5, 2, 0), (5, 2, 6), (0, 0, 1)])
+def test_pass_at_k_refuses_what_cannot_be(n: int, right: int, k: int) -> None:
+    with pytest.raises(ValueError, match="expected 0 <= right <= n"):
+        pass_at_k(n, right, k)
+
+
+def test_best_of_k_of_the_worked_example() -> None:
+    assert best_of_k([5, 4, 3, 2, 1], [1, 0, 1, 0, 0], 2) == pytest.approx(0.6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1)), min_size=1, max_size=5), st.integers(1, 5))
+def test_best_of_k_equals_enumeration(samples: list[tuple[int, int]], k: int) -> None:
+    """All ways to break the ties, all draws: the mean of the right ones among the best."""
+    if k > len(samples):
+        return
+    worth = [
+        max((samples[i][0], order[i], samples[i][1]) for i in draw)[2]
+        for order in permutations(range(len(samples)))
+        for draw in combinations(range(len(samples)), k)
+    ]
+    chance = best_of_k([score for score, _ in samples], [right for _, right in samples], k)
+    assert chance == pytest.approx(sum(worth) / len(worth))
+
+
+def test_best_of_k_by_scores_that_know_is_pass_at_k() -> None:
+    right = [1, 0, 0, 1, 0, 0, 0, 0]
+    for k in range(1, 9):
+        assert best_of_k(right, right, k) == pytest.approx(pass_at_k(8, 2, k))
+        assert best_of_k([0] * 8, right, k) == pytest.approx(2 / 8)
+
+
+@pytest.mark.parametrize(
+    ("scores", "right", "k"), [([], [], 1), ([1.0], [1], 2), ([1.0], [1], 0), ([1.0], [], 1)]
+)
+def test_best_of_k_refuses_what_cannot_be(scores: list[float], right: list[float], k: int) -> None:
+    with pytest.raises(ValueError, match="expected 1 <= k <= samples"):
+        best_of_k(scores, right, k)
