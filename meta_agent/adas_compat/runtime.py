@@ -20,6 +20,7 @@ import string
 import sys
 import types
 from collections import namedtuple
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -160,23 +161,24 @@ def _read_reply(reply: str, fields: list[str]) -> dict[str, Any]:
 
 
 def _objects(text: str) -> Iterable[dict[str, Any]]:
-    """Yield the JSON objects in a text; line breaks in strings and Python's way of writing them are let pass."""
+    """Yield the JSON objects in a text; line breaks in strings and Python's way of writing them are let pass.
+
+    The last may be cut off: what it holds so far counts.
+    """
     decoder = json.JSONDecoder(strict=False)
     start = text.find("{")
     while start >= 0:
         end = start + 1
-        try:
-            value, end = decoder.raw_decode(text, start)
-            yield value
-        except (ValueError, RecursionError):
-            pass
+        for whole in (text, f'{text}"}}', f"{text}}}"):
+            with suppress(ValueError, RecursionError):
+                value, end = decoder.raw_decode(whole, start)
+                yield value
+                break
         start = text.find("{", end)
-    try:
+    with suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         value = ast.literal_eval(text[text.index("{") : text.rindex("}") + 1])
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return
-    if isinstance(value, dict):
-        yield value
+        if isinstance(value, dict):
+            yield value
 
 
 def _text(value: Any) -> str:
