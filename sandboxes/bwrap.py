@@ -6,11 +6,14 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from sandboxes import roots
 from sandboxes.container import ENVIRONMENT, PYTHON, Child, ContainerSandbox
+from sandboxes.environment import find, site_packages
+from sandboxes.roots import DEVICES
 from sandboxes.sandbox import SandboxUnavailableError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sandboxes.container import Container
     from sandboxes.sandbox import Limits
 
@@ -20,6 +23,7 @@ class BwrapSandbox(ContainerSandbox):
 
     Args:
         slots: How many programs are executed at the same time, twice the number of processors by default.
+        environment: A virtual environment whose packages programs may import, none by default.
 
     Raises:
         SandboxUnavailableError: bubblewrap is not installed, or does not work here.
@@ -28,15 +32,16 @@ class BwrapSandbox(ContainerSandbox):
 
     level = "bwrap"
 
-    def __init__(self, *, slots: int | None = None) -> None:
+    def __init__(self, *, slots: int | None = None, environment: Path | None = None) -> None:
         found = shutil.which("bwrap")
         if found is None:
             raise SandboxUnavailableError(
                 "bubblewrap is not installed: apt install bubblewrap, or dnf install bubblewrap"
             )
         self._bwrap = found
-        self._roots = roots.find()
-        super().__init__(slots=slots)
+        packages = site_packages(environment) if environment else ""
+        self._roots = find(packages)
+        super().__init__(slots=slots, packages=packages)
 
     def _start(self, role: str, limits: Limits, size: int) -> Container:
         if limits.processes and os.geteuid() == 0:
@@ -62,7 +67,7 @@ class BwrapSandbox(ContainerSandbox):
             options += ["--size", "4096", "--tmpfs", path, "--remount-ro", path]
         for link, target in self._roots.links.items():
             options += ["--symlink", target, link]
-        for name in roots.DEVICES:
+        for name in DEVICES:
             options += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
         options += ["--size", str(max(1, limits.file_mb) << 20), "--tmpfs", "/box", "--chdir", "/box"]
         return [*options, "--remount-ro", "/"]

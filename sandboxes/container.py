@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from sandboxes.sandbox import Broker, Json
+    from sandboxes.sandbox import Broker, Json, Tests
 
 BOOT = """
 import json, os, sys, types
@@ -99,7 +99,8 @@ class ContainerSandbox(ABC):
     patience_s = 60.0
     """Seconds in which a container must have started."""
 
-    def __init__(self, *, slots: int | None = None) -> None:
+    def __init__(self, *, slots: int | None = None, packages: str = "") -> None:
+        self._packages = packages
         self._slots = threading.BoundedSemaphore(slots or 2 * (os.cpu_count() or 1))
         self._lock = threading.Lock()
         self._guests: set[_Guest] = set()
@@ -194,7 +195,7 @@ class ContainerSandbox(ABC):
     def check(
         self,
         code: str,
-        tests: Sequence[str],
+        tests: Tests,
         *,
         setup: str = "",
         entry: str | None = None,
@@ -209,6 +210,8 @@ class ContainerSandbox(ABC):
             SandboxFaultError: The sandbox failed, not the program.
 
         """
+        if not all(isinstance(test, str) for test in tests):
+            raise TypeError("this sandbox knows tests in Python only")
         request: dict[str, Any] = {"tests": list(tests), "setup": setup}
         with self._slots, _Exchange(self, limits) as exchange:
             if entry is None:
@@ -229,7 +232,13 @@ class ContainerSandbox(ABC):
             [f"sandboxes.{name}", Path(__file__).with_name(f"{name}.py").read_text()] for name in _PARTS
         ]
         text = base64.b64encode(stdin.encode("utf-8", "surrogatepass")).decode()
-        order = {"role": role, "limits": asdict(limits), "tasks": self._tasks(limits), "stdin": text}
+        order = {
+            "role": role,
+            "limits": asdict(limits),
+            "tasks": self._tasks(limits),
+            "stdin": text,
+            "packages": self._packages,
+        }
         payload = json.dumps([sources, order]).encode()
         guest = _Guest(self._start(role, limits, len(payload)), events)
         with self._lock:

@@ -36,8 +36,8 @@ class DockerSandbox(ContainerSandbox):
 
     Args:
         engine: ``docker`` or ``podman``.
-        image: An image with Python 3.11 or newer as ``python3``; by default the official slim one of this
-            interpreter's version. It must be there already.
+        image: An image with Python 3.11 or newer as ``python3`` and no folder ``/box``; by default the official
+            slim one of this interpreter's version. It must be there already.
         slots: How many programs are executed at the same time, twice the number of processors by default.
 
     Raises:
@@ -98,12 +98,15 @@ class DockerSandbox(ContainerSandbox):
     def options(self, limits: Limits) -> list[str]:
         """Return the options of ``run`` that make the walls."""
         box = f"rw,noexec,nosuid,nodev,size={max(1, limits.file_mb)}m,mode=1777"
+        read_only = ["--read-only"]
+        if self._podman:  # it would open /tmp, /run and /var/tmp
+            read_only += ["--read-only-tmpfs=false"]
         memory = limits.memory_mb + _INTERPRETER_MB + limits.file_mb * _OUTPUT_FACTOR  # files are in memory
         return [
             "--rm", "--interactive", "--init", "--pull", "never", "--log-driver", "none",
             "--network", "none", "--ipc", "none", "--hostname", "sandbox",
             "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--user", "65534:65534",
-            *(["--read-only", "--read-only-tmpfs=false"] if self._podman else ["--read-only"]),
+            *read_only,
             "--tmpfs", f"/box:{box}", "--workdir", "/box",
             "--memory", f"{memory}m", "--memory-swap", f"{memory}m",
             "--pids-limit", str((limits.processes or THREADS) + _OTHER_TASKS),

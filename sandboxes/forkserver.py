@@ -5,7 +5,7 @@ imports what programs commonly use, shuts itself in, and then only forks: a run 
 of an interpreter. It runs no untrusted code and reads nothing from untrusted processes; a program's words go
 straight to the host.
 
-Started as ``main(control, level)`` by :mod:`sandboxes.process`. Messages on the control socket are one JSON
+Started as ``main(control, level, packages)`` by :mod:`sandboxes.process`. Messages on the control socket are one JSON
 object ``{"role", "limits", "places"}`` each, with descriptors: the report socket, then what becomes the numbers in
 ``places``: 3 (the wire), 1 (output, also 2), 0 (standard input, else empty) and 4 (the peer, if there is one). On
 the report socket it answers ``{"started"}`` and, at the end, ``{"status", "cpu_s", "peak_mb"}``, or ``{"fault"}``. A
@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from sandboxes import guest, kernel
+from sandboxes.roots import DEVICES, links, readable
 
 _PRELOADED = [
     "abc", "ast", "bisect", "builtins", "cmath", "collections", "collections.abc", "contextlib", "copy", "dataclasses",
@@ -43,9 +44,6 @@ _PRELOADED = [
     "sys", "textwrap", "threading", "time", "traceback", "types", "typing", "warnings",
 ]  # fmt: skip
 """What programs often import. A module more costs each fork its pages and mappings: 0.1 ms for ``hashlib``."""
-_WITH_LIBRARIES = ("bz2", "ctypes", "dbm", "hashlib", "lzma", "readline", "sqlite3", "ssl", "uuid", "zlib")
-_DEVICES = ("null", "zero", "full", "random", "urandom")
-_LOADERS = ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1")
 
 _JAIL_UID = 64_937
 """Whom root becomes: a number that no package or user is given, and below 65536 for containers."""
@@ -64,12 +62,15 @@ _DESCRIPTORS = 64
 class Jail:
     """What the fork server prepared once; :meth:`close_in` is the part that each program's process does."""
 
-    def __init__(self, level: str) -> None:
-        """Enter the namespaces of a level; raises :class:`OSError` when the kernel refuses a part of it."""
+    def __init__(self, level: str, packages: str) -> None:
+        """Enter the namespaces of a level; raises :class:`OSError` when the kernel refuses a part of it.
+
+        ``packages`` is a folder that programs may read besides, empty for none.
+        """
         self.level = level
         self._proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._abi = kernel.landlock_abi()
-        roots, hidden = _roots()
+        roots, hidden = readable(packages)
         self._landlock: kernel.Landlock | None = None
         _volunteer_for_oom()
         if level == "L2":
@@ -106,7 +107,7 @@ class Jail:
             self._landlock = kernel.Landlock(self._abi)
             self._landlock.allow_reading("/")
             self._landlock.allow_writing(str(Path(_BOX).parent))
-            for name in _DEVICES:
+            for name in DEVICES:
                 self._landlock.allow_device(f"/dev/{name}")
         for name, value in _LIMITS_OF_ALL:
             _lower(getattr(resource, f"RLIMIT_{name}", None) or _UNNAMED[name], value)
@@ -157,47 +158,12 @@ def _volunteer_for_oom() -> None:
 # -- what of the machine a program can see ----------------------------------------------------------
 
 
-def _library_folders() -> set[str]:
-    """Return the folders from which the interpreter's shared libraries really come, found by loading them."""
-    ours, theirs = os.pipe()
-    pid = os.fork()
-    if pid == 0:  # in a child, so that the fork server stays small
-        for name in _WITH_LIBRARIES:
-            with contextlib.suppress(ImportError):
-                importlib.import_module(name)
-        with os.fdopen(theirs, "wb") as out:
-            out.write(Path("/proc/self/maps").read_bytes())
-        os._exit(0)
-    os.close(theirs)
-    with os.fdopen(ours) as file:
-        lines = file.read().splitlines()
-    os.waitpid(pid, 0)
-    paths = [Path(line.split(maxsplit=5)[5]) for line in lines if "/" in line]
-    return {str(path.parent) for path in paths if ".so" in path.name}
-
-
-def _roots() -> tuple[list[str], list[str]]:
-    """Return the paths a program may read, none inside another, and the folders in them that it may not.
-
-    Installed packages are hidden: a benchmark's answers may be among them.
-    """
-    wanted = {str(Path(path).resolve()) for path in sys.path if Path(path).is_dir()}
-    wanted |= {*_library_folders(), str(Path(sys.executable).resolve())}
-    wanted |= {path for path in ("/etc/ld.so.cache", "/usr/share/zoneinfo") if Path(path).exists()}
-    roots = [path for path in sorted(wanted) if not any(path.startswith(other + "/") for other in wanted)]
-    folders = {f"{path}/{name}" for path in wanted for name in ("site-packages", "dist-packages")}
-    return roots, sorted(path for path in folders if Path(path).is_dir())
-
-
 def _build_root(roots: list[str], hidden: list[str]) -> None:
     """Make a root with nothing but ``roots`` (read-only), five devices and an empty box, and move into it."""
-    paths = [*roots, *(f"/dev/{name}" for name in _DEVICES)]
+    paths = [*roots, *(f"/dev/{name}" for name in DEVICES)]
     trees = {path: kernel.take_tree(path) for path in paths}
     folders = {path for path in paths if Path(path).is_dir()}
-    links = {path: path.readlink() for path in Path("/").iterdir() if path.is_symlink()}
-    links |= {
-        path.parent.resolve() / path.name: path.resolve() for path in map(Path, _LOADERS) if path.exists()
-    }
+    found = links()
     new = "/dev"  # any folder will do
     kernel.mount_tmpfs(new, "size=1m,mode=755")
     for path, tree in trees.items():
@@ -211,10 +177,10 @@ def _build_root(roots: list[str], hidden: list[str]) -> None:
         kernel.make_read_only(new + path)
     Path(new + _BOX).mkdir(parents=True)
     kernel.change_root(new)
-    for link, target in links.items():
+    for link, target in found.items():
         with contextlib.suppress(OSError):  # it may be there already
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(target)
+            Path(link).parent.mkdir(parents=True, exist_ok=True)
+            Path(link).symlink_to(target)
     kernel.make_read_only("/")
 
 
@@ -270,7 +236,7 @@ def _reading_only(abi: int, roots: list[str], hidden: list[str]) -> kernel.Landl
     for root in roots:
         for path in _without(root, hidden):
             rules.allow_reading(path)
-    for name in _DEVICES:
+    for name in DEVICES:
         rules.allow_device(f"/dev/{name}")
     return rules
 
@@ -427,7 +393,7 @@ def _fault(report: int, reason: str) -> None:
     _tell(report, json.dumps({"fault": reason}).encode())
 
 
-def main(control: int, level: str) -> None:
+def main(control: int, level: str, packages: str) -> None:
     """Shut this process in at ``level``, say so on the control socket, and serve."""
     # The places of a program's descriptors are taken, so that none arrives there.
     channel = socket.socket(fileno=fcntl.fcntl(control, fcntl.F_DUPFD_CLOEXEC, 5))
@@ -439,7 +405,7 @@ def main(control: int, level: str) -> None:
     for name in _PRELOADED:
         importlib.import_module(name)
     try:
-        jail = Jail(level)
+        jail = Jail(level, packages)
         if level == "L2":
             pid = os.fork()
             if pid:  # stays behind, as the parent of the first process of the pid namespace
@@ -455,6 +421,8 @@ def main(control: int, level: str) -> None:
         del sys.modules[module]
     kernel.share_one_heap()
     guest.prepare(_BOX if level == "L2" else "/")
+    if packages:
+        guest.lend(packages)
     guest.rehearse()
     gc.collect()
     gc.disable()

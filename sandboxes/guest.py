@@ -585,6 +585,12 @@ def rehearse() -> None:
     linecache.clearcache()
 
 
+def lend(packages: str) -> None:
+    """Let programs import what is installed in a folder; its libraries keep to one thread each."""
+    sys.path.append(packages)
+    os.environ.update({"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"})
+
+
 def play(role: str) -> NoReturn:
     """Play a role to its end, in a process that is prepared and shut in.
 

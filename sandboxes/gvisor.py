@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandboxes import roots
 from sandboxes.container import ENVIRONMENT, PYTHON, Child, ContainerSandbox
+from sandboxes.environment import find, site_packages
 from sandboxes.sandbox import SandboxUnavailableError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class GvisorSandbox(ContainerSandbox):
 
     Args:
         slots: How many programs are executed at the same time, twice the number of processors by default.
+        environment: A virtual environment whose packages programs may import, none by default.
 
     Raises:
         SandboxUnavailableError: ``runsc`` is not installed, or does not work here.
@@ -33,19 +34,20 @@ class GvisorSandbox(ContainerSandbox):
 
     level = "gvisor"
 
-    def __init__(self, *, slots: int | None = None) -> None:
+    def __init__(self, *, slots: int | None = None, environment: Path | None = None) -> None:
         found = shutil.which("runsc")
         if found is None:
             raise SandboxUnavailableError(
                 "runsc is not installed: apt install runsc, or https://gvisor.dev/docs/user_guide/install"
             )
-        self._roots = roots.find()
+        packages = site_packages(environment) if environment else ""
+        self._roots = find(packages)
         self._folder = tempfile.TemporaryDirectory(prefix="adas-gvisor-")
         self._place = Path(self._folder.name)
         self._runsc = [found, "--root", str(self._place / "state"), "--rootless", "--network=none"]
         self._lay_out()
         try:
-            super().__init__(slots=slots)
+            super().__init__(slots=slots, packages=packages)
         except SandboxUnavailableError:
             self._folder.cleanup()
             raise

@@ -5,10 +5,10 @@ porter stands between: the first process of the container, which forks the guest
 It is not trusted by the host. The container is the wall, and a program that took its porter over could say
 wrong things about itself only, because the tests of a candidate run in another container.
 
-It is started with an order, ``{"role", "limits", "tasks", "stdin"}``. Then both streams are lines of JSON. To the
-porter: ``{"to": "wire" | "peer", "data"}``, bytes for the guest's descriptors 3 and 4 in base64, null when there
-will be no more, and ``{"kill": true}``. From it: ``{"started": true}``, ``{"from": "wire" | "peer", "data"}`` and
-at last ``{"status", "cpu_s", "peak_mb", "printed", "size"}``. When standard input ends, everything ends.
+It is started with an order, ``{"role", "limits", "tasks", "stdin", "packages"}``. Then both streams are lines of
+JSON. To the porter: ``{"to": "wire" | "peer", "data"}``, bytes for the guest's descriptors 3 and 4 in base64, null
+when there will be no more, and ``{"kill": true}``. From it: ``{"started": true}``, ``{"from": "wire" | "peer",
+"data"}`` and at last ``{"status", "cpu_s", "peak_mb", "printed", "size"}``. When standard input ends, everything ends.
 
 Linux, standard library and the neighbouring guest files only.
 """
@@ -80,7 +80,10 @@ def _become_guest(order: dict[str, Any], fds: tuple[int, int, int, int]) -> NoRe
             kernel.install_filter(
                 kernel.system_call_filter(processes=processes, changes=True, signals=processes)
             )
-        guest.serve(order["role"], box=_BOX)
+        guest.prepare(_BOX)
+        if order["packages"]:
+            guest.lend(order["packages"])
+        guest.play(order["role"])
     finally:
         os._exit(1)
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from sandboxes import wire
+from sandboxes.environment import site_packages
 from sandboxes.sandbox import Limits, Outcome, SandboxFaultError, SandboxUnavailableError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ package = types.ModuleType("sandboxes")
 package.__path__ = [sys.argv[1]]
 sys.modules["sandboxes"] = package
 from sandboxes.forkserver import main
-main(int(sys.argv[2]), sys.argv[3])
+main(int(sys.argv[2]), sys.argv[3], sys.argv[4])
 """
 _REQUEST_CAP = 16 << 20
 _PATIENCE_S = 60.0
@@ -69,6 +70,7 @@ class ProcessSandbox:
             Every program can then read the user's files and use the network.
         slots: How many programs are executed at the same time, twice the number of processors by default.
             Sessions wait for models most of the time and do not count.
+        environment: A virtual environment whose packages programs may import, none by default.
 
     Raises:
         SandboxUnavailableError: The level cannot be had here.
@@ -81,7 +83,9 @@ class ProcessSandbox:
         level: Literal["L2", "L1"] | None = None,
         accept_no_isolation: bool = False,
         slots: int | None = None,
+        environment: Path | None = None,
     ) -> None:
+        self._packages = site_packages(environment) if environment else ""
         self._levels: tuple[str, ...] = (level,) if level else ("L2", "L1")
         if accept_no_isolation:
             self._levels += ("L0",)
@@ -204,7 +208,7 @@ class ProcessSandbox:
         reasons = []
         for level in self._levels:
             try:
-                return _Server(level)
+                return _Server(level, self._packages)
             except SandboxUnavailableError as error:
                 reasons.append(f"{level}: {error}")
         raise SandboxUnavailableError(
@@ -220,7 +224,8 @@ class ProcessSandbox:
             if self._server.broken:
                 self._server.stop()
                 try:
-                    self._server = _Server(self._server.level)  # never a lower level than at first
+                    # Never a lower level than at first.
+                    self._server = _Server(self._server.level, self._packages)
                 except SandboxUnavailableError as error:
                     raise SandboxFaultError(f"the fork server does not start again: {error}") from None
             return self._server
@@ -269,7 +274,7 @@ class ProcessSandbox:
 class _Server:
     """A running fork server."""
 
-    def __init__(self, level: str) -> None:
+    def __init__(self, level: str, packages: str) -> None:
         """Start one and see that a program runs in it; raises :class:`SandboxUnavailableError` if not."""
         self.level = level
         self.broken = False
@@ -282,7 +287,7 @@ class _Server:
                 self._process = subprocess.Popen(
                     # -P -s -S, and an environment of one entry: as -I -S, which would not take the hash seed.
                     [str(Path(sys.executable).resolve()), "-P", "-s", "-S", "-X", "utf8", "-c", _BOOT,
-                     str(Path(__file__).parent), str(theirs.fileno()), level],
+                     str(Path(__file__).parent), str(theirs.fileno()), level, packages],
                     env={"PYTHONHASHSEED": "0"},
                     cwd="/",
                     stdin=subprocess.DEVNULL,

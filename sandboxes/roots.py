@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import json
 import os
-import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 DEVICES = ("null", "zero", "full", "random", "urandom")
@@ -41,17 +38,18 @@ def _library_folders() -> set[str]:
     return {str(path.parent) for path in paths if ".so" in path.name}
 
 
-def readable() -> tuple[list[str], list[str]]:
+def readable(packages: str = "") -> tuple[list[str], list[str]]:
     """Return the paths a program may read, none inside another, and the folders in them that it may not.
 
-    Installed packages are hidden: a benchmark's answers may be among them.
+    Installed packages are hidden, for a benchmark's answers may be among them, but for the folder ``packages``.
     """
     wanted = {str(Path(path).resolve()) for path in sys.path if Path(path).is_dir()}
     wanted |= {*_library_folders(), str(Path(sys.executable).resolve())}
+    wanted |= {packages} if packages else set()
     wanted |= {path for path in ("/etc/ld.so.cache", "/usr/share/zoneinfo") if Path(path).exists()}
     roots = [path for path in sorted(wanted) if not any(path.startswith(other + "/") for other in wanted)]
     folders = {f"{path}/{name}" for path in wanted for name in ("site-packages", "dist-packages")}
-    return roots, sorted(path for path in folders if Path(path).is_dir())
+    return roots, sorted(path for path in folders - {packages} if Path(path).is_dir())
 
 
 def links() -> dict[str, str]:
@@ -61,27 +59,7 @@ def links() -> dict[str, str]:
     return found | {str(path.parent.resolve() / path.name): str(path.resolve()) for path in loaders}
 
 
-@dataclass(frozen=True)
-class Roots:
-    """What an interpreter needs of the machine."""
-
-    python: str
-    """The interpreter."""
-    readable: list[str]
-    """Folders and files it may read, none inside another."""
-    hidden: list[str]
-    """Folders in them that it may not."""
-    links: dict[str, str]
-    """Links, with their targets."""
-
-
-def find() -> Roots:
-    """Return the roots of the interpreter that this process runs on."""
-    python = str(Path(sys.executable).resolve())
-    command = [python, "-P", "-s", "-S", __file__]
-    told = subprocess.run(command, env={}, cwd="/", capture_output=True, check=True).stdout
-    return Roots(python, *json.loads(told))
-
-
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps([*readable(), links()]))
+    import json
+
+    sys.stdout.write(json.dumps([*readable(sys.argv[1]), links()]))

@@ -26,7 +26,7 @@ def build(engine: str) -> str:
     told = subprocess.run(["ldd", python, *modules], capture_output=True, text=True, check=True).stdout
     libraries = set(re.findall(r"=> (/\S+)", told))
     with io.BytesIO() as file, tarfile.open(fileobj=file, mode="w") as tar:
-        for folder in ("usr/lib", "usr/bin", "usr/lib64", "tmp", "proc", "dev", "sys", "etc", "box"):
+        for folder in ("usr/lib", "usr/bin", "usr/lib64", "tmp", "proc", "dev", "sys", "etc"):
             entry = tarfile.TarInfo(folder)
             entry.type, entry.mode = tarfile.DIRTYPE, 0o755
             tar.addfile(entry)

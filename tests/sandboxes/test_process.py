@@ -154,11 +154,11 @@ def test_the_lowest_level_has_limits_only(monkeypatch):
     started = []
 
     class Poor(process._Server):
-        def __init__(self, level):
+        def __init__(self, level, *more):
             started.append(level)
             if level != "L0":
                 raise SandboxUnavailableError("not on this kernel")
-            super().__init__(level)
+            super().__init__(level, *more)
 
     monkeypatch.setattr(process, "_Server", Poor)
     with pytest.raises(SandboxUnavailableError, match="accept_no_isolation=True"):
