@@ -32,6 +32,8 @@ class SearchConfig(BaseModel):
     """Engine for ``local/*`` models: ``auto``, ``llamacpp`` or ``vllm``."""
     sandbox: str = "process"
     """Where programs run, as for :func:`sandboxes.open_sandbox`: ``process``, ``bwrap``, ``docker:IMAGE``, ..."""
+    environment: str = ""
+    """A virtual environment whose packages programs may import; empty: the standard library only."""
     agents: tuple[str, ...] = SEEDS
     """Hand-designed agents (names or ``.py`` paths) that open the archive."""
     generations: int = Field(8, ge=0)

@@ -53,6 +53,9 @@ def sandbox() -> None:
 @click.option("--cpu", default=10.0, show_default=True, help="Seconds of processor time.")
 @click.option("--memory", default=512, show_default=True, help="MiB of memory.")
 @click.option("--processes", default=0, show_default=True, help="Child processes it may start.")
+@click.option(
+    "--environment", type=click.Path(path_type=Path), help="Virtual environment whose packages it may import."
+)
 @_json
 def run(
     file: Path,
@@ -63,6 +66,7 @@ def run(
     cpu: float,
     memory: int,
     processes: int,
+    environment: Path | None,
     as_json: bool,
 ) -> None:
     """Run the Python program FILE; exit code 1 when it fails or is stopped."""
@@ -70,7 +74,7 @@ def run(
 
     limits = Limits(wall_s=wall, cpu_s=cpu, memory_mb=memory, processes=processes)
     given = "" if sys.stdin.isatty() else sys.stdin.read()
-    with closing(open_sandbox(backend)) as opened:
+    with closing(open_sandbox(backend, environment)) as opened:
         outcome = opened.run(_text(file), entry=entry, args=_arguments(arguments), stdin=given, limits=limits)
     if as_json:
         click.echo(json.dumps(asdict(outcome)))

@@ -144,7 +144,7 @@ def _begin(archive: Archive, config: SearchConfig, preset: str) -> tuple[str, Se
 
     if config.budget:
         Budget.parse(config.budget)
-    open_sandbox(config.sandbox).close()
+    open_sandbox(config.sandbox, _environment(config)).close()
     for name in config.agents:
         load_agent(name)
     try:
@@ -224,7 +224,7 @@ def _parts(
         gateway = stack.enter_context(
             open_gateway(budget=budget, ledger=archive.add_call, run=run, engine=config.engine)
         )
-        sandbox = stack.enter_context(closing(open_sandbox(config.sandbox)))
+        sandbox = stack.enter_context(closing(open_sandbox(config.sandbox, _environment(config))))
         console.print(
             f"Run {run}: {domain.name}, agents run on {config.model}, {config.meta_model} writes them, "
             f"budget {budget}, sandbox {sandbox.level}. Archive: {archive.name}",
@@ -331,6 +331,10 @@ def usage(budget: Budget) -> str:
     unpriced = f", {spent.unpriced} calls of unknown price" if spent.unpriced else ""
     share = ", ".join(f"{left:,.0f} {name} left" for name, left in budget.left().items())
     return f"{spent.calls} model calls, {spent.tokens:,} tokens{dollars}{unpriced}{'; ' + share if share else ''}"
+
+
+def _environment(config: SearchConfig) -> Path | None:
+    return Path(config.environment) if config.environment else None
 
 
 def _sizes(config: SearchConfig) -> dict[SplitName, int]:

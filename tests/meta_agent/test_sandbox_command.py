@@ -57,6 +57,7 @@ def test_a_program_that_fails_or_is_stopped(program) -> None:
         (["sandbox", "run", "{program}", "--backend", "vm"], "expected one of process, bwrap"),
         (["sandbox", "run", "{program}", "--args", "{}"], "expected a JSON list"),
         (["sandbox", "check", "--backend", "docker"], "docker is not installed"),
+        (["sandbox", "run", "{program}", "--environment", "/nowhere"], "no environment of this Python"),
         (["sandbox", "run", "/nowhere.py"], "does not exist"),
     ],
 )
