@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 from sandboxes.process import ProcessSandbox
 from sandboxes.sandbox import (
     Broker,
+    Call,
+    Exchange,
     Json,
     Limits,
+    Mode,
     Outcome,
     Sandbox,
     SandboxFaultError,
@@ -21,8 +24,11 @@ if TYPE_CHECKING:
 __all__ = [
     "BACKENDS",
     "Broker",
+    "Call",
+    "Exchange",
     "Json",
     "Limits",
+    "Mode",
     "Outcome",
     "ProcessSandbox",
     "Sandbox",

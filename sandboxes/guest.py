@@ -280,6 +280,18 @@ def _candidate() -> NoReturn:
         wire.send(_WIRE, _called(function, message), _VALUE_CAP)
 
 
+def _calls() -> NoReturn:
+    """Answer calls that the host made up, one frame each; it compares."""
+    request = wire.receive(_WIRE, _VALUE_CAP)
+    try:
+        function = _function(_load(request["code"], "candidate", "candidate"), request["entry"])
+    except BaseException:
+        _finish(_failure())
+    for message in request["calls"]:
+        wire.send(_WIRE, {"answer": _called(function, message)}, _VALUE_CAP)
+    _finish({"done": True})
+
+
 def _called(function: Callable[..., Any], message: dict[str, Any]) -> dict[str, Any]:
     """Call the candidate; return its value and the arguments that it changed, or its exception."""
     arguments = decode(message["args"])
@@ -507,6 +519,7 @@ _ROLES: dict[str, Callable[[], NoReturn]] = {
     "run": _run,
     "session": _session,
     "candidate": _candidate,
+    "calls": _calls,
     "judge": _judge,
     "tests": _tests,
 }
@@ -595,7 +608,7 @@ def play(role: str) -> NoReturn:
     """Play a role to its end, in a process that is prepared and shut in.
 
     Args:
-        role: ``run``, ``session``, ``candidate``, ``judge`` or ``tests``.
+        role: ``run``, ``session``, ``candidate``, ``calls``, ``judge`` or ``tests``.
 
     """
     try:

@@ -18,19 +18,19 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from sandboxes import wire
+from sandboxes import cases, wire
 from sandboxes.environment import site_packages
-from sandboxes.sandbox import Limits, Outcome, SandboxFaultError, SandboxUnavailableError
+from sandboxes.sandbox import Call, Exchange, Limits, Outcome, SandboxFaultError, SandboxUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from sandboxes.sandbox import Broker, Json, Limit
+    from sandboxes.sandbox import Broker, Json, Limit, Tests
 
 _BOOT = """
 import sys, types
@@ -134,20 +134,21 @@ class ProcessSandbox:
         with self._slots, self._program("run", limits, stdin=stdin) as program:
             program.send(request)
             clock = _Clock(limits)
-            return program.outcome(clock, program.result(clock))
+            return replace(program.outcome(clock, program.result(clock)), mode="run")
 
     def check(
         self,
         code: str,
-        tests: Sequence[str],
+        tests: Tests,
         *,
         setup: str = "",
         entry: str | None = None,
         limits: Limits = _DEFAULT,
     ) -> Outcome:
-        """Judge ``code`` by ``tests``, each a piece of Python that raises on failure.
+        """Judge ``code`` by ``tests``, all of one kind: Python that raises on failure, calls or exchanges.
 
-        With ``entry`` the tests run in a process of their own and the candidate in another one that never
+        Calls and exchanges are compared on the host, the whole time limit holds for all calls together and for each
+        exchange. With ``entry`` the tests run in a process of their own and the candidate in another one that never
         sees them: its function is called by value, with arguments and results of builtin types (instances of
         their subclasses arrive as the builtin). An exception of the candidate arrives as the builtin
         exception it is, or is derived from. Without ``entry`` the tests share the candidate's process and
@@ -157,20 +158,52 @@ class ProcessSandbox:
             SandboxFaultError: The sandbox failed, not the program.
 
         """
+        if all(isinstance(test, Exchange) for test in tests) and tests:
+            return self._check_exchanges(code, cast("Sequence[Exchange]", tests), limits)
         with self._slots:
+            if all(isinstance(test, Call) for test in tests) and tests:
+                return self._check_calls(code, cast("Sequence[Call]", tests), str(entry), limits)
+            sources = [str(test) for test in tests]
             if entry is None:
                 with self._program("tests", limits) as program:
-                    program.send({"code": code, "tests": list(tests), "setup": setup})
-                    return _judged(program, program, len(tests), limits)
+                    program.send({"code": code, "tests": sources, "setup": setup})
+                    return replace(_judged(program, program, len(tests), limits), mode="inproc")
             ours, theirs = socket.socketpair()
             with ours, theirs, self._program("candidate", limits, wire_end=theirs) as candidate:
                 theirs.close()
                 candidate.send({"code": code, "entry": entry}, ours)
                 ours.setblocking(True)  # the judge shares it
-                with self._judge(_Tests(entry, tuple(tests), setup, limits)) as judge:
+                with self._judge(_Tests(entry, tuple(sources), setup, limits)) as judge:
                     judge.hand_over(ours)
                     ours.close()
-                    return _judged(judge, candidate, len(tests), limits)
+                    return replace(_judged(judge, candidate, len(tests), limits), mode="split")
+
+    def _check_calls(self, code: str, calls: Sequence[Call], entry: str, limits: Limits) -> Outcome:
+        def failure(message: dict[str, Any], number: int) -> str | None:
+            return cases.call_failure(calls[number], message["answer"]) if "answer" in message else None
+
+        request = {"code": code, "entry": entry, "calls": [cases.arguments(call) for call in calls]}
+        with self._program("calls", limits) as program:
+            program.send(request)
+            return replace(_judged(program, program, len(calls), limits, failure), mode="calls")
+
+    def _check_exchanges(self, code: str, exchanges: Sequence[Exchange], limits: Limits) -> Outcome:
+        """Run a program once for each; limits hold for each run, and the first failure to end well is told."""
+        runs = [self.run(code, stdin=exchange.stdin, limits=limits) for exchange in exchanges]
+        failures = [
+            (run.error or "") if not run.ok else cases.exchange_failure(exchange, run.stdout)
+            for exchange, run in zip(exchanges, runs, strict=True)
+        ]
+        worst = next((run for run in runs if not run.ok), runs[-1])
+        return replace(
+            worst,
+            passed=tuple(not failure for failure in failures),
+            failures=tuple(failures),
+            cpu_s=sum(run.cpu_s for run in runs),
+            wall_s=sum(run.wall_s for run in runs),
+            peak_mb=max(run.peak_mb for run in runs),
+            mode="stdio",
+        )
 
     def session(
         self,
@@ -196,7 +229,8 @@ class ProcessSandbox:
             theirs.close()
             agent.send({"program": program, "task": dict(task), "kit": kit})
             clock = _Clock(limits)
-            return agent.outcome(clock, agent.result(clock, _Desk(ours, broker, clock)))
+            result = agent.result(clock, _Desk(ours, broker, clock))
+            return replace(agent.outcome(clock, result), mode="session")
 
     # -- the fork server ----------------------------------------------------------------------------
 
@@ -522,6 +556,8 @@ class _Program:
         """Of a judge: CPU seconds it has used, as it says itself."""
         self.leaves = False
         """Whether it will end by itself."""
+        self._stopped = False
+        """Whether the host ended it."""
         self._last: dict[str, Any] | None = None
         self._wire: socket.socket | None = None
         with contextlib.ExitStack() as mine, contextlib.ExitStack() as theirs:
@@ -635,6 +671,7 @@ class _Program:
                 )
         except wire.WireError as error:
             return {"error": f"the program sent {error}"}
+        self.leaves = not clock.over
         return {}
 
     def _hear(self, fault: str, seconds: float = _PATIENCE_S) -> bool:
@@ -666,7 +703,7 @@ class _Program:
             if not (self.leaves and self._tells_soon()):
                 with contextlib.suppress(OSError):
                     self._report.shutdown(socket.SHUT_WR)
-                self.leaves = False
+                self.leaves, self._stopped = False, True
             self._hear("does not end a program")
         return self._last
 
@@ -706,13 +743,17 @@ class _Program:
         status = end["status"]
         if status >= 0:
             return None, f"the program ended its process (exit status {status}) before it was done"
-        name = signal.Signals(-status).name
-        # The kernel counts whole ticks and may kill a program at nine tenths of its limit.
-        if status == -signal.SIGKILL and end["cpu_s"] > 0.8 * math.ceil(limits.cpu_s):
+        killed = status == -signal.SIGKILL
+        cpu = end["cpu_s"] / max(1, math.ceil(limits.cpu_s))
+        memory = end["peak_mb"] / max(1, limits.memory_mb)
+        # The kernel counts whole ticks and, on a busy machine, may kill long before the limit.
+        if killed and cpu > (0.5 if memory < 0.8 else 0.8):
             return "cpu", f"stopped: more than {limits.cpu_s:g} s of processor time"
-        if status == -signal.SIGKILL and end["peak_mb"] > 0.8 * limits.memory_mb:
+        if killed and memory > 0.8:
             return "memory", f"stopped: out of memory at {end['peak_mb']:.0f} MiB"
-        return "signal", f"the program was killed by {name}"
+        if killed and self._stopped:
+            return None, "the program closed its channel to the host and went on"
+        return "signal", f"the program was killed by {signal.Signals(-status).name}"
 
     def output(self) -> str:
         """Return what the process printed, cut at the limit."""
@@ -722,8 +763,23 @@ class _Program:
         return text + (f"\n[... {more} more bytes cut]" if more > 0 else "")
 
 
-def _judged(judge: _Program, candidate: _Program, count: int, limits: Limits) -> Outcome:
-    """Collect a judge's verdicts, one a test, and sum up; the candidate may be its own judge."""
+def _verdict(message: dict[str, Any], _: int) -> str | None:
+    """Return why a test failed, empty when it passed; None when the message is no verdict."""
+    failure = message.get("failure")
+    return failure if isinstance(failure, str) else None
+
+
+def _judged(
+    judge: _Program,
+    candidate: _Program,
+    count: int,
+    limits: Limits,
+    verdict: Callable[[dict[str, Any], int], str | None] = _verdict,
+) -> Outcome:
+    """Collect verdicts, one a test, and sum up; the candidate may be its own judge.
+
+    ``verdict`` makes one of a message and the number of its test, or None of the last message.
+    """
     clock = _Clock(limits)
     failures: list[str] = []
     result: dict[str, Any] = {}
@@ -732,11 +788,13 @@ def _judged(judge: _Program, candidate: _Program, count: int, limits: Limits) ->
     try:
         for body in judge.frames(clock, first=candidate):
             message = wire.unpack(body)
-            if isinstance(message, dict) and isinstance(failure := message.get("failure"), str):
-                failures.append(_safe(failure)[:_ERROR])
-            else:
-                result = message if isinstance(message, dict) else {}
+            if not isinstance(message, dict):
                 break
+            failure = verdict(message, len(failures)) if len(failures) < count else None
+            if failure is None:
+                result = message
+                break
+            failures.append(_safe(failure)[:_ERROR])
     except wire.WireError as error:
         result = {"error": f"the judge sent {error}"}
     candidate.leaves = bool(result)

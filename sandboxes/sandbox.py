@@ -15,6 +15,10 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 Limit = Literal["wall", "cpu", "memory", "output", "cap", "signal"]
 """Which limit ended a program: wall clock, CPU seconds, memory, output size, absolute cap, or a signal."""
 
+Mode = Literal["run", "session", "split", "inproc", "calls", "stdio"]
+"""How a program was executed, and who marked it: a judge in another process (``split``), the host (``calls``,
+``stdio``), or tests in the candidate's own process (``inproc``), where it can cheat."""
+
 Broker = Callable[[dict[str, Json]], dict[str, Json]]
 """Answers one request of a program in a session. Runs on the host, in the calling thread; a broker that
 raises ends the session, and the exception reaches the caller of :meth:`Sandbox.session` (an outage is never
@@ -42,6 +46,29 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """A test that is data: what a function must return. Compared on the host, by value."""
+
+    args: tuple[object, ...]
+    """Builtin values."""
+    expected: object
+    """A builtin value."""
+    tolerance: float = 0.0
+    """By how much a number may differ, relative to the larger one or absolutely."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A test that is data: what a whole program must print. White space at the ends of lines does not count."""
+
+    stdin: str
+    stdout: str
+
+
+Tests = Sequence[str] | Sequence[Call] | Sequence[Exchange]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What happened to one execution. A program's own failure is a value here, never an exception."""
 
@@ -65,6 +92,13 @@ class Outcome:
     """Peak resident memory in MiB."""
     level: str = ""
     """Isolation in force: ``L2`` (namespaces, Landlock, seccomp), ``L1`` (no namespaces), ``L0`` (none)."""
+    mode: Mode | None = None
+    """How it was executed and marked."""
+
+    @property
+    def cheat_proof(self) -> bool:
+        """Whether the program could not touch what marked it."""
+        return self.mode in ("split", "calls", "stdio")
 
     @property
     def ok(self) -> bool:
@@ -101,17 +135,21 @@ class Sandbox(Protocol):
     def check(
         self,
         code: str,
-        tests: Sequence[str],
+        tests: Tests,
         *,
         setup: str = "",
         entry: str | None = None,
         limits: Limits = ...,
     ) -> Outcome:
-        """Judge ``code`` by ``tests``, each a piece of Python that raises on failure.
+        """Judge ``code`` by ``tests``, all of one kind.
 
-        The candidate and the tests live in separate processes wherever ``entry`` is given: the tests see a
-        proxy under that name, arguments and results cross as JSON-like data. ``setup`` is run by the judge
-        first.
+        - Python that raises on failure, with ``entry``: the tests live in another process and see a proxy
+          under that name; arguments and results cross by value. ``setup`` is run by the judge first.
+        - Python without ``entry``: the tests share the candidate's process, and it can cheat.
+        - :class:`Call`: the function ``entry`` is called in the candidate's process, the host compares.
+        - :class:`Exchange`: the program is run once for each, the host compares what it prints.
+
+        A backend that does not know a kind raises :class:`TypeError`.
         """
 
     def session(

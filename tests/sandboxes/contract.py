@@ -19,6 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from sandboxes import (
+    Call,
+    Exchange,
     Limits,
     Outcome,
     ProcessSandbox,
@@ -703,7 +705,7 @@ def leaves_nothing_behind(sandbox: Sandbox) -> None:
         for pid in descendants(os.getpid()):
             with contextlib.suppress(OSError):
                 there += len(list(Path(f"/proc/{pid}/fd").iterdir()))
-        return descendants(os.getpid()), here, there, len(Path("/proc/self/mounts").read_text().splitlines())
+        return descendants(os.getpid()), here, there, Path("/proc/self/mounts").read_text().count("/box")
 
     sandbox.run("")
     time.sleep(0.2)
@@ -719,6 +721,77 @@ def leaves_nothing_behind(sandbox: Sandbox) -> None:
             limits=replace(QUICK, wall_s=0.3),
         )
     assert eventually(lambda: state() == before), (before, state())
+
+
+def compares_calls_on_the_host(sandbox: ProcessSandbox) -> None:
+    code = "def f(x):\n    if x == 9: raise KeyError(x)\n    return x / 2, {x}"
+    calls = [
+        Call((3,), (1.5, {3})),
+        Call((9,), 1),
+        Call((1,), [0.5, {1}]),
+        Call((1,), (0.5 + 1e-9, {1}), 1e-6),
+    ]
+    outcome = sandbox.check(code, calls, entry="f", limits=QUICK)
+    assert outcome.passed == (True, False, False, True)
+    assert outcome.failures[1] == "raised KeyError"
+    assert (outcome.mode, outcome.cheat_proof, outcome.ok) == ("calls", True, True)
+    leaving = "import os\ndef f(x):\n    return x if x else os._exit(0)"
+    outcome = sandbox.check(leaving, [Call((1,), 1), Call((0,), 0), Call((2,), 2)], entry="f", limits=QUICK)
+    assert outcome.passed == (True, False, False)
+    assert not outcome.ok
+    slow = "def f(x):\n    while x: pass\n    return x"
+    limits = replace(QUICK, wall_s=0.5)
+    outcome = sandbox.check(slow, [Call((0,), 0), Call((1,), 1)], entry="f", limits=limits)
+    assert (outcome.passed, outcome.killed_by) == ((True, False), "wall")
+    assert "SyntaxError" in (sandbox.check("def f(:", [Call((1,), 1)], entry="f", limits=QUICK).error or "")
+
+
+def talks_to_whole_programs(sandbox: ProcessSandbox) -> None:
+    exchanges = [Exchange("2\n", "4\n"), Exchange("3", "7"), Exchange("x", "")]
+    outcome = sandbox.check("print(2 * int(input()))", exchanges, limits=QUICK)
+    assert outcome.passed == (True, False, False)
+    assert "ValueError" in outcome.failures[2]
+    assert (outcome.mode, outcome.cheat_proof) == ("stdio", True)
+
+
+def says_who_marked(sandbox: ProcessSandbox) -> None:
+    code, tests = "def f(): return 1", ["assert f() == 1"]
+    split, inproc = (
+        sandbox.check(code, tests, entry="f", limits=QUICK),
+        sandbox.check(code, tests, limits=QUICK),
+    )
+    assert (split.mode, split.cheat_proof, split.passed) == ("split", True, (True,))
+    assert (inproc.mode, inproc.cheat_proof, inproc.passed) == ("inproc", False, (True,))
+    assert (sandbox.run("").mode, sandbox.run("").cheat_proof) == ("run", False)
+
+
+def judges_each_candidate_afresh(sandbox: ProcessSandbox) -> None:
+    """A judge that goes on to the next candidate has forgotten the last one."""
+    tests = [
+        "seen = globals().setdefault('seen', []); seen.append(f()); assert len(seen) == 1",
+        "print(seen); f()",
+    ]
+    judged = [
+        sandbox.check(f"def f(): {body}", tests, entry="f", limits=QUICK)
+        for body in (
+            "return 1",
+            "raise ValueError",
+            "import os; os._exit(0)",
+            "return 2",
+            "return [3]",
+            "return",
+        )
+    ]
+    assert [outcome.passed[0] for outcome in judged] == [True, False, False, True, True, True]
+    assert all(0 < outcome.cpu_s < 2 for outcome in judged)
+    with ThreadPoolExecutor(8) as pool:
+        values = list(
+            pool.map(
+                lambda n: sandbox.check(f"def f(): return {n}", ["assert f() % 3"], entry="f", limits=QUICK),
+                range(24),
+            )
+        )
+    assert [outcome.passed for outcome in values] == [(n % 3 != 0,) for n in range(24)]
 
 
 def starts_again_when_its_server_dies(sandbox: ProcessSandbox) -> None:
