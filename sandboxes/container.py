@@ -550,9 +550,12 @@ class Child:
             return
         self._process.kill()
         if self._remove:
-            subprocess.run(
-                self._remove, env=self._environment, cwd="/", capture_output=True, check=False, timeout=60
-            )
+            try:
+                subprocess.run(
+                    self._remove, env=self._environment, cwd="/", capture_output=True, check=False, timeout=60
+                )
+            except subprocess.TimeoutExpired:
+                raise SandboxFaultError(f"{self._remove[0]} does not end a container") from None
 
     def close(self) -> None:
         """Free what is left of a container that has ended."""

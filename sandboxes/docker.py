@@ -74,9 +74,12 @@ class DockerSandbox(ContainerSandbox):
 
     def _look_for_image(self) -> None:
         look = [self._command, "image", "inspect", "--format", "{{.Id}}", self._image]
-        done = subprocess.run(
-            look, env=self._environment, capture_output=True, text=True, check=False, timeout=60
-        )
+        try:
+            done = subprocess.run(
+                look, env=self._environment, capture_output=True, text=True, check=False, timeout=60
+            )
+        except subprocess.TimeoutExpired:
+            raise SandboxUnavailableError(f"{self._engine} does not answer: is its daemon running?") from None
         if done.returncode:
             said = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
             raise SandboxUnavailableError(

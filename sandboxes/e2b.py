@@ -64,15 +64,14 @@ class _Machine:
     def __init__(self, template: str | None, limits: Limits, size: int) -> None:
         from e2b import Sandbox
         from e2b.exceptions import AuthenticationException, SandboxException, ServiceBusyException
+        from httpx import HTTPError
 
         life = min(_LONGEST_S, math.ceil(max(limits.cap_s, limits.wall_s)) + _MARGIN_S)
         command = shlex.join(["exec", "python3", *PYTHON, str(size)])
         self._said = ""
         self._failures: tuple[type[Exception], ...] = (
-            SandboxException,
-            AuthenticationException,
-            ServiceBusyException,
-        )
+            SandboxException, AuthenticationException, ServiceBusyException, HTTPError,
+        )  # fmt: skip
         self._lock = threading.Lock()
         try:
             self._machine = Sandbox.create(template, timeout=life, allow_internet_access=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -132,6 +133,14 @@ def test_no_key_goes_into_a_machine_and_no_machine_has_internet(cloud):
 def test_a_wrong_key_is_told(cloud, monkeypatch):
     monkeypatch.setenv("E2B_API_KEY", "e2b_ffff")
     with pytest.raises(SandboxUnavailableError, match="Invalid API key"):
+        E2BSandbox()
+
+
+def test_a_cloud_that_cannot_be_reached(cloud, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+    monkeypatch.setenv("E2B_API_URL", url)
+    with pytest.raises(SandboxUnavailableError, match="E2B gives no machine"):
         E2BSandbox()
 
 
