@@ -20,6 +20,8 @@ def forward(task, kit):
         prompt = (
             f"{task.prompt}\n\nThink step by step. End with one line: 'Answer: ' and the final answer alone."
         )
-    first = kit.llm(prompt)
-    more = [kit.llm(prompt, temperature=0.8) for _ in range(SAMPLES - 1)]
-    return kit.vote([kit.extract(reply) for reply in [first, *more]])
+    replies = [kit.llm(prompt)]
+    if SAMPLES > 1:
+        more = kit.llm(prompt, temperature=0.8, n=SAMPLES - 1)
+        replies += more if SAMPLES > 2 else [more]
+    return kit.vote([kit.extract(reply) for reply in replies])

@@ -16,7 +16,7 @@ from archive import Archive
 from tests.meta_agent.rehearsal import write_tasks
 
 ROOT = Path(__file__).parents[2]
-WORKERS, WIDTH = 4, 3
+WORKERS, WIDTH, DRAWS = 4, 3, 4
 SETTINGS = [
     "model=scripted:tests.meta_agent.rehearsal:agent",
     "meta_model=scripted:tests.meta_agent.rehearsal:meta",
@@ -111,7 +111,8 @@ def disturb(undisturbed: tuple[Place, float], name: str, moments: list[float]) -
         process.communicate()
     place.finish()
     assert place.content() == reference.content()
-    assert place.paid() <= reference.paid() + len(moments) * (WORKERS + WIDTH)
+    in_flight = WORKERS * DRAWS + WIDTH
+    assert place.paid() <= reference.paid() + len(moments) * in_flight
 
 
 @pytest.mark.parametrize("moment", [0.35, 0.6, 0.85])
