@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sandboxes import guest
 
 if TYPE_CHECKING:
-    from sandboxes.sandbox import Call, Exchange
+    from collections.abc import Sequence
+
+    from sandboxes.sandbox import Call, Exchange, Outcome
 
 _SHOWN = 200
 """Characters of a value in a message."""
@@ -42,6 +45,23 @@ def exchange_failure(exchange: Exchange, output: str) -> str:
     if [line.rstrip() for line in lines] == [line.rstrip() for line in expected]:
         return ""
     return f"printed {output[:_SHOWN]!r}"
+
+
+def summary(exchanges: Sequence[Exchange], runs: Sequence[Outcome]) -> Outcome:
+    """Return one outcome for a program's runs, one an exchange; how the first that failed ended is told."""
+    failures = [
+        (run.error or "") if not run.ok else exchange_failure(exchange, run.stdout)
+        for exchange, run in zip(exchanges, runs, strict=True)
+    ]
+    return replace(
+        next((run for run in runs if not run.ok), runs[-1]),
+        passed=tuple(not failure for failure in failures),
+        failures=tuple(failures),
+        cpu_s=sum(run.cpu_s for run in runs),
+        wall_s=sum(run.wall_s for run in runs),
+        peak_mb=max(run.peak_mb for run in runs),
+        mode="stdio",
+    )
 
 
 def _same(expected: Any, answer: Any, tolerance: float) -> bool:

@@ -20,16 +20,16 @@ import subprocess
 import threading
 import time
 from abc import ABC, abstractmethod
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
-from sandboxes import wire
+from sandboxes import cases, wire
 from sandboxes.execution import Clock, Desk, End, safe, shorten
-from sandboxes.sandbox import Limits, Outcome, SandboxFaultError, SandboxUnavailableError
+from sandboxes.sandbox import Call, Exchange, Limits, Outcome, SandboxFaultError, SandboxUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from sandboxes.sandbox import Broker, Json, Tests
@@ -163,10 +163,10 @@ class ContainerSandbox(ABC):
             SandboxFaultError: The sandbox failed, not the program.
 
         """
-        with self._slots, _Exchange(self, limits) as exchange:
-            program = exchange.start("run", stdin)
+        with self._slots, _Containers(self, limits) as containers:
+            program = containers.start("run", stdin)
             program.send("wire", wire.pack({"code": code, "entry": entry, "args": list(args)}, _LINE_CAP))
-            return exchange.outcome(program)
+            return replace(containers.outcome(program), mode="run")
 
     def session(
         self,
@@ -187,10 +187,10 @@ class ContainerSandbox(ABC):
             Exception: Whatever the broker raised; the program is ended first.
 
         """
-        with _Exchange(self, limits) as exchange:
-            agent = exchange.start("session")
+        with _Containers(self, limits) as containers:
+            agent = containers.start("session")
             agent.send("wire", wire.pack({"program": program, "task": dict(task), "kit": kit}, _LINE_CAP))
-            return exchange.outcome(agent, Desk(broker, exchange.clock))
+            return replace(containers.outcome(agent, Desk(broker, containers.clock)), mode="session")
 
     def check(
         self,
@@ -201,27 +201,32 @@ class ContainerSandbox(ABC):
         entry: str | None = None,
         limits: Limits = _DEFAULT,
     ) -> Outcome:
-        """Judge ``code`` by ``tests``, each a piece of Python that raises on failure.
+        """Judge ``code`` by ``tests``, all of one kind: Python that raises on failure, calls or exchanges.
 
-        With ``entry`` the tests run in a container of their own; the candidate, in another one, never sees
-        them and is called by value. Without it they share the candidate's process, and a candidate can cheat.
+        Calls and exchanges are compared on the host. With ``entry``, Python tests run in a container of their own;
+        the candidate, in another one, never sees them and is called by value. Without it they share the candidate's
+        process, and a candidate can cheat.
 
         Raises:
             SandboxFaultError: The sandbox failed, not the program.
 
         """
-        if not all(isinstance(test, str) for test in tests):
-            raise TypeError("this sandbox knows tests in Python only")
-        request: dict[str, Any] = {"tests": list(tests), "setup": setup}
-        with self._slots, _Exchange(self, limits) as exchange:
+        if tests and all(isinstance(test, Exchange) for test in tests):
+            exchanges = cast("Sequence[Exchange]", tests)
+            runs = [self.run(code, stdin=exchange.stdin, limits=limits) for exchange in exchanges]
+            return cases.summary(exchanges, runs)
+        with self._slots, _Containers(self, limits) as containers:
+            if tests and all(isinstance(test, Call) for test in tests):
+                return _check_calls(containers, code, cast("Sequence[Call]", tests), str(entry))
+            request: dict[str, Any] = {"tests": [str(test) for test in tests], "setup": setup}
             if entry is None:
-                candidate = judge = exchange.start("tests")
-                judge.send("wire", wire.pack({**request, "code": code}, _LINE_CAP))
-            else:
-                candidate, judge = exchange.start("candidate"), exchange.start("judge")
-                candidate.send("wire", wire.pack({"code": code, "entry": entry}, _LINE_CAP))
-                judge.send("wire", wire.pack({**request, "entry": entry}, _LINE_CAP))
-            return exchange.judged(judge, candidate, len(tests))
+                candidate = containers.start("tests")
+                candidate.send("wire", wire.pack({**request, "code": code}, _LINE_CAP))
+                return replace(containers.judged(candidate, candidate, len(tests)), mode="inproc")
+            candidate, judge = containers.start("candidate"), containers.start("judge")
+            candidate.send("wire", wire.pack({"code": code, "entry": entry}, _LINE_CAP))
+            judge.send("wire", wire.pack({**request, "entry": entry}, _LINE_CAP))
+            return replace(containers.judged(judge, candidate, len(tests)), mode="split")
 
     def open_guest(self, role: str, limits: Limits, stdin: str, events: _Events) -> _Guest:
         """Start a container with a guest in it, whose messages go to ``events``."""
@@ -308,7 +313,23 @@ class _Guest:
 _Events = queue.Queue[tuple[_Guest, bytes | None]]
 
 
-class _Exchange:
+def _verdict(message: dict[str, Any], _: int) -> str | None:
+    """Return why a test failed, empty when it passed; None when the message is no verdict."""
+    failure = message.get("failure")
+    return failure if isinstance(failure, str) else None
+
+
+def _check_calls(containers: _Containers, code: str, calls: Sequence[Call], entry: str) -> Outcome:
+    def failure(message: dict[str, Any], number: int) -> str | None:
+        return cases.call_failure(calls[number], message["answer"]) if "answer" in message else None
+
+    candidate = containers.start("calls")
+    request = {"code": code, "entry": entry, "calls": [cases.arguments(call) for call in calls]}
+    candidate.send("wire", wire.pack(request, _LINE_CAP))
+    return replace(containers.judged(candidate, candidate, len(calls), failure), mode="calls")
+
+
+class _Containers:
     """The containers of one call and what they say; leaving the ``with`` block ends them."""
 
     def __init__(self, sandbox: ContainerSandbox, limits: Limits) -> None:
@@ -439,17 +460,26 @@ class _Exchange:
             return {"error": f"the program sent {error}"}
         return {}
 
-    def judged(self, judge: _Guest, candidate: _Guest, count: int) -> Outcome:
-        """Carry words between judge and candidate, collect the verdicts, and sum up."""
+    def judged(
+        self,
+        judge: _Guest,
+        candidate: _Guest,
+        count: int,
+        verdict: Callable[[dict[str, Any], int], str | None] = _verdict,
+    ) -> Outcome:
+        """Carry words between judge and candidate, collect the verdicts, one a test, and sum up.
+
+        ``verdict`` makes one of a message and the number of its test, or None of the last message.
+        """
         failures: list[str] = []
         result: dict[str, Any] = {}
         try:
             for message in self._verdicts(judge, candidate):
-                if isinstance(failure := message.get("failure"), str):
-                    failures.append(shorten(failure))
-                else:
+                failure = verdict(message, len(failures)) if len(failures) < count else None
+                if failure is None:
                     result = message
                     break
+                failures.append(shorten(failure))
         except wire.WireError as error:
             result = {"error": f"the judge or the candidate sent {error}"}
         self._finish(*self._guests)

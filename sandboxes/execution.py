@@ -1,4 +1,4 @@
-"""What the host knows of one execution in a container: its clock, its broker's desk, what its end means."""
+"""What the host knows of one execution: its clock, its broker's answers, what its end and its words mean."""
 
 from __future__ import annotations
 
@@ -74,22 +74,24 @@ class Desk:
         self._buffer.feed(data)
         while self._clock.left() > 0 and (body := self._buffer.take()) is not None:
             started = time.monotonic()
-            answer = self._answer(body)
+            frame = answer(self._broker, body)
             self._clock.waited += time.monotonic() - started
-            yield answer
+            yield frame
 
-    def _answer(self, body: bytes) -> bytes:
-        try:
-            request = wire.unpack(body, finite=True)
-        except wire.WireError as error:
-            return wire.pack({"error": str(error)})
-        if not isinstance(request, dict):
-            return wire.pack({"error": "a request must be one JSON object"})
-        answer = self._broker(request)
-        try:
-            return wire.pack(answer)
-        except wire.WireError as error:
-            return wire.pack({"error": f"the answer is too large: {error}"})
+
+def answer(broker: Broker, body: bytes) -> bytes:
+    """Return the frame that answers a program's request, whatever its ``body`` is; a broker's exception passes."""
+    try:
+        request = wire.unpack(body, finite=True)
+    except wire.WireError as error:
+        return wire.pack({"error": str(error)})
+    if not isinstance(request, dict):
+        return wire.pack({"error": "a request must be one JSON object"})
+    given = broker(request)
+    try:
+        return wire.pack(given)
+    except wire.WireError as error:
+        return wire.pack({"error": f"the answer is too large: {error}"})
 
 
 @dataclass(frozen=True)
@@ -121,11 +123,11 @@ class End:
         """
         limits = clock.limits
         if clock.over:
-            return clock.over, f"stopped: more than {_OVER[clock.over].format(limits)}"
+            return clock.over, overtime(clock.over, limits)
         if "error" in result:
             flooded = self.size >= limits.file_mb << 20
             limit: Limit | None = "memory" if result.get("memory") is True else "output" if flooded else None
-            return limit, safe(str(result["error"]))[:_ERROR]
+            return limit, shorten(str(result["error"]))
         if "value" in result or "done" in result:
             return None, None
         if self.status >= 0:
@@ -139,6 +141,11 @@ class End:
         return "signal", f"the program was killed by {signal.Signals(-self.status).name}"
 
 
+def overtime(limit: Limit, limits: Limits) -> str:
+    """Return the error of a program that ran into a limit of time."""
+    return f"stopped: more than {_OVER[limit].format(limits)}"
+
+
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
 
 
@@ -147,6 +154,6 @@ def safe(text: str) -> str:
     return text.replace("\r\n", "\n").encode("utf-8", "backslashreplace").decode().translate(_CONTROLS)
 
 
-def shorten(failure: str) -> str:
-    """Return the message of a failed test, safe to print and of bounded length."""
-    return safe(failure)[:_ERROR]
+def shorten(message: str) -> str:
+    """Return an error's or a failed test's text, safe to print and of bounded length."""
+    return safe(message)[:_ERROR]

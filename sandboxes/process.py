@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from sandboxes import cases, wire
 from sandboxes.environment import site_packages
+from sandboxes.execution import answer, overtime, safe, shorten
 from sandboxes.sandbox import Call, Exchange, Limits, Outcome, SandboxFaultError, SandboxUnavailableError
 
 if TYPE_CHECKING:
@@ -49,9 +50,6 @@ _IDLE_JUDGES = 64
 """How many judges are kept for the next candidate of their tests, about 1.5 MB each."""
 _GRACE_S = 0.05
 """Seconds in which a process that has said its last word must have ended, before it is killed."""
-_ERROR = 8000
-"""Characters of an error text, at most."""
-_OVER = {"wall": "{0.wall_s:g} s of wall clock", "cap": "{0.cap_s:g} s, waiting for answers included"}
 _DEFAULT = Limits()
 
 
@@ -190,20 +188,7 @@ class ProcessSandbox:
     def _check_exchanges(self, code: str, exchanges: Sequence[Exchange], limits: Limits) -> Outcome:
         """Run a program once for each; limits hold for each run, and the first failure to end well is told."""
         runs = [self.run(code, stdin=exchange.stdin, limits=limits) for exchange in exchanges]
-        failures = [
-            (run.error or "") if not run.ok else cases.exchange_failure(exchange, run.stdout)
-            for exchange, run in zip(exchanges, runs, strict=True)
-        ]
-        worst = next((run for run in runs if not run.ok), runs[-1])
-        return replace(
-            worst,
-            passed=tuple(not failure for failure in failures),
-            failures=tuple(failures),
-            cpu_s=sum(run.cpu_s for run in runs),
-            wall_s=sum(run.wall_s for run in runs),
-            peak_mb=max(run.peak_mb for run in runs),
-            mode="stdio",
-        )
+        return cases.summary(exchanges, runs)
 
     def session(
         self,
@@ -462,7 +447,7 @@ class _Desk:
             if body is None:
                 break
             started = time.monotonic()
-            self._unsent += self._answer(body)
+            self._unsent += answer(self._broker, body)
             self._clock.waited += time.monotonic() - started
             self._send()
         self._send()
@@ -471,19 +456,6 @@ class _Desk:
     def _send(self) -> None:
         with contextlib.suppress(BlockingIOError, ConnectionError):
             del self._unsent[: self.channel.send(self._unsent, socket.MSG_DONTWAIT)]
-
-    def _answer(self, body: bytes) -> bytes:
-        try:
-            request = wire.unpack(body, finite=True)
-        except wire.WireError as error:
-            return wire.pack({"error": str(error)})
-        if not isinstance(request, dict):
-            return wire.pack({"error": "a request must be one JSON object"})
-        answer = self._broker(request)
-        try:
-            return wire.pack(answer)
-        except wire.WireError as error:
-            return wire.pack({"error": f"the answer is too large: {error}"})
 
 
 @dataclass(frozen=True)
@@ -732,11 +704,11 @@ class _Program:
         """Return which limit ended the process, if one did, and its error, if there is one."""
         limits = self._limits
         if clock.over:
-            return clock.over, f"stopped: more than {_OVER[clock.over].format(limits)}"
+            return clock.over, overtime(clock.over, limits)
         flooded = os.fstat(self._output).st_size >= limits.file_mb << 20
         if "error" in result:
             limit: Limit | None = "memory" if result.get("memory") is True else "output" if flooded else None
-            return limit, _safe(str(result["error"]))[:_ERROR]
+            return limit, shorten(str(result["error"]))
         if "value" in result or "done" in result:
             return None, None
         end = self.end()
@@ -758,7 +730,7 @@ class _Program:
     def output(self) -> str:
         """Return what the process printed, cut at the limit."""
         keep = self._limits.output_kb << 10
-        text = _safe(os.pread(self._output, keep, 0).decode("utf-8", "backslashreplace"))
+        text = safe(os.pread(self._output, keep, 0).decode("utf-8", "backslashreplace"))
         more = os.fstat(self._output).st_size - keep
         return text + (f"\n[... {more} more bytes cut]" if more > 0 else "")
 
@@ -794,7 +766,7 @@ def _judged(
             if failure is None:
                 result = message
                 break
-            failures.append(_safe(failure)[:_ERROR])
+            failures.append(shorten(failure))
     except wire.WireError as error:
         result = {"error": f"the judge sent {error}"}
     candidate.leaves = bool(result)
@@ -846,11 +818,3 @@ def _fill(fd: int, data: bytes) -> None:
     while view:
         view = view[os.write(fd, view) :]
     os.lseek(fd, 0, os.SEEK_SET)
-
-
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code not in (9, 10)}
-
-
-def _safe(text: str) -> str:
-    """Return text that can be printed and stored: no lone surrogates, no controls but tab and new line."""
-    return text.replace("\r\n", "\n").encode("utf-8", "backslashreplace").decode().translate(_CONTROLS)

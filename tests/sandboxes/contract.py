@@ -120,7 +120,7 @@ def keeps_no_state_between_runs(sandbox: Sandbox) -> None:
     outcome = sandbox.run(
         "import builtins, os\nprint(hasattr(builtins, 'left'), 'LEFT' in os.environ, os.path.exists('left'))"
     )
-    assert outcome.stdout == "False False False\n"
+    assert outcome.stdout == "False False False\n", outcome
 
 
 # -- limits -----------------------------------------------------------------------------------------
@@ -723,7 +723,7 @@ def leaves_nothing_behind(sandbox: Sandbox) -> None:
     assert eventually(lambda: state() == before), (before, state())
 
 
-def compares_calls_on_the_host(sandbox: ProcessSandbox) -> None:
+def compares_calls_on_the_host(sandbox: Sandbox) -> None:
     code = "def f(x):\n    if x == 9: raise KeyError(x)\n    return x / 2, {x}"
     calls = [
         Call((3,), (1.5, {3})),
@@ -746,7 +746,7 @@ def compares_calls_on_the_host(sandbox: ProcessSandbox) -> None:
     assert "SyntaxError" in (sandbox.check("def f(:", [Call((1,), 1)], entry="f", limits=QUICK).error or "")
 
 
-def talks_to_whole_programs(sandbox: ProcessSandbox) -> None:
+def talks_to_whole_programs(sandbox: Sandbox) -> None:
     exchanges = [Exchange("2\n", "4\n"), Exchange("3", "7"), Exchange("x", "")]
     outcome = sandbox.check("print(2 * int(input()))", exchanges, limits=QUICK)
     assert outcome.passed == (True, False, False)
@@ -754,7 +754,7 @@ def talks_to_whole_programs(sandbox: ProcessSandbox) -> None:
     assert (outcome.mode, outcome.cheat_proof) == ("stdio", True)
 
 
-def says_who_marked(sandbox: ProcessSandbox) -> None:
+def says_who_marked(sandbox: Sandbox) -> None:
     code, tests = "def f(): return 1", ["assert f() == 1"]
     split, inproc = (
         sandbox.check(code, tests, entry="f", limits=QUICK),
@@ -765,7 +765,7 @@ def says_who_marked(sandbox: ProcessSandbox) -> None:
     assert (sandbox.run("").mode, sandbox.run("").cheat_proof) == ("run", False)
 
 
-def judges_each_candidate_afresh(sandbox: ProcessSandbox) -> None:
+def judges_each_candidate_afresh(sandbox: Sandbox) -> None:
     """A judge that goes on to the next candidate has forgotten the last one."""
     tests = [
         "seen = globals().setdefault('seen', []); seen.append(f()); assert len(seen) == 1",
