@@ -91,7 +91,8 @@ class Outcome:
     peak_mb: float = 0.0
     """Peak resident memory in MiB."""
     level: str = ""
-    """Isolation in force: ``L2`` (namespaces, Landlock, seccomp), ``L1`` (no namespaces), ``L0`` (none)."""
+    """Isolation in force: ``L2`` (namespaces, Landlock, seccomp), ``L1`` (no namespaces), ``L0`` (none), or the name
+    of what contains the program: ``bwrap``, ``gvisor``, ``docker``, ``podman``, ``e2b``."""
     mode: Mode | None = None
     """How it was executed and marked."""
 
