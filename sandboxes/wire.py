@@ -15,6 +15,8 @@ from typing import Any
 
 CAP = 1 << 20
 """Bytes of JSON in one frame, at most, unless a caller says otherwise."""
+_DEPTH = 400
+"""Levels of nesting: what is deeper can be read, but breaks whoever shows or writes it further down the stack."""
 
 
 class WireError(ValueError):
@@ -52,15 +54,29 @@ def unpack(body: bytes, *, finite: bool = False) -> Any:
         finite: Whether to refuse NaN and the infinities, which Python reads and writes but JSON has not.
 
     Raises:
-        WireError: They are not one JSON value, or an object has a key twice.
+        WireError: They are not one JSON value, or too deep, or an object has a key twice.
 
     """
     try:
-        return (_finite if finite else _lenient).decode(body.decode("utf-8", "surrogatepass"))
+        value = (_finite if finite else _lenient).decode(body.decode("utf-8", "surrogatepass"))
     except WireError:
         raise
     except (ValueError, RecursionError) as error:
         raise WireError(f"not JSON: {str(error)[:100]}") from None
+    if body.count(b"[") + body.count(b"{") > _DEPTH:
+        _refuse_deep(value)
+    return value
+
+
+def _refuse_deep(value: Any) -> None:
+    level = [value]
+    for _ in range(_DEPTH):
+        objects = [item.values() for item in level if type(item) is dict]
+        lists = [item for item in level if type(item) is list]
+        level = [part for parts in (*objects, *lists) for part in parts]
+        if not level:
+            return
+    raise WireError(f"nested more than {_DEPTH} levels deep")
 
 
 def send(fd: int, value: object, cap: int = CAP) -> None:

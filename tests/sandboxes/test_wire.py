@@ -66,6 +66,19 @@ def test_what_json_only_half_refuses(body):
         wire.unpack(body)
 
 
+@pytest.mark.parametrize("pair", [(b"[", b"]"), (b'{"a":', b"}"), (b'[1,{"a":', b"}]")], ids=repr)
+def test_what_is_too_deep_to_be_shown_is_refused(pair):
+    left, right = pair
+    levels = 2 if b"[1" in left else 1
+    wide = b"[" + b"[]," * 5000 + b"1]"
+    assert len(wire.unpack(wide)) == 5001
+    most = 400 // levels - 1
+    assert str(wire.unpack(left * most + b"1" + right * most))
+    for depth in (most + 2, 900 // levels):
+        with pytest.raises(wire.WireError, match=r"nested|not JSON"):
+            wire.unpack(left * depth + b"1" + right * depth)
+
+
 def test_constants_are_refused_where_asked():
     assert wire.unpack(b"[Infinity]") == [float("inf")]
     for body in (b"NaN", b"[-Infinity]"):
