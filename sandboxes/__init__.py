@@ -8,6 +8,7 @@ from sandboxes.process import ProcessSandbox
 from sandboxes.sandbox import (
     Broker,
     Call,
+    Cancel,
     Exchange,
     Json,
     Limits,
@@ -16,6 +17,7 @@ from sandboxes.sandbox import (
     Sandbox,
     SandboxFaultError,
     SandboxUnavailableError,
+    SessionCancelledError,
 )
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ __all__ = [
     "BACKENDS",
     "Broker",
     "Call",
+    "Cancel",
     "Exchange",
     "Json",
     "Limits",
@@ -34,6 +37,7 @@ __all__ = [
     "Sandbox",
     "SandboxFaultError",
     "SandboxUnavailableError",
+    "SessionCancelledError",
     "open_sandbox",
 ]
 

@@ -32,7 +32,7 @@ import struct
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sandboxes import guest, kernel
 from sandboxes.roots import DEVICES, links, readable
@@ -110,7 +110,8 @@ class Jail:
             for name in DEVICES:
                 self._landlock.allow_device(f"/dev/{name}")
         for name, value in _LIMITS_OF_ALL:
-            _lower(getattr(resource, f"RLIMIT_{name}", None) or _UNNAMED[name], value)
+            number = getattr(resource, f"RLIMIT_{name}", None) or _UNNAMED[name]
+            resource.setrlimit(number, _at_most(number, value))
 
     def fork(self) -> int:
         """Fork a process, at L2 the first of a pid namespace of its own: with it end all its children."""
@@ -126,12 +127,27 @@ class Jail:
             kernel.enter(self._pidfd, kernel.NEWPID)
         return pid
 
-    def close_in(self, limits: dict[str, Any]) -> None:
-        """Put this process into the jail for good; ``limits`` are the fields of :class:`sandboxes.Limits`."""
-        if self.level == "L2":
+    def plan(self, limits: dict[str, Any]) -> Plan:
+        """Work out what :meth:`close_in` does for programs under such limits, the fields of ``sandboxes.Limits``."""
+        return Plan(
+            f"size={max(1, limits['file_mb'])}m,nr_inodes={_INODES},mode=700",
+            [
+                (resource.RLIMIT_AS, _at_most(resource.RLIMIT_AS, self._size + (limits["memory_mb"] << 20))),
+                (resource.RLIMIT_CPU, _at_most(resource.RLIMIT_CPU, max(1, math.ceil(limits["cpu_s"])))),
+                (resource.RLIMIT_FSIZE, _at_most(resource.RLIMIT_FSIZE, max(1, limits["file_mb"]) << 20)),
+                (resource.RLIMIT_NOFILE, (_DESCRIPTORS, _DESCRIPTORS)),
+                (resource.RLIMIT_NPROC, _at_most(resource.RLIMIT_NPROC, _tasks(limits, self.level))),
+            ],
+            self._filters[limits["processes"] > 0] if self.level != "L0" else None,
+        )
+
+    def close_in(self, plan: Plan) -> None:
+        """Put this process into the jail for good."""
+        inside = self.level == "L2"
+        if inside:
             kernel.unshare(kernel.NEWUSER | kernel.NEWNS)
             kernel.map_user(self._proc, _INSIDE, _INSIDE, _INSIDE)
-            kernel.mount_tmpfs(_BOX, f"size={max(1, limits['file_mb'])}m,nr_inodes={_INODES},mode=700")
+            kernel.mount_tmpfs(_BOX, plan.box)
             os.chdir(_BOX)
         else:  # at L2 it is in the fork server's pid namespace, and dies with it
             kernel.die_with_parent()
@@ -139,11 +155,22 @@ class Jail:
                 os._exit(1)
         if self._landlock:
             self._landlock.enforce()
-        _limit(limits, self._size, _tasks(limits, self.level))
-        if self.level == "L2":
+        for number, value in plan.limits:
+            resource.setrlimit(number, value)
+        if inside:
             kernel.set_capabilities(())
-        if self.level != "L0":
-            self._filters[limits["processes"] > 0].install()
+        if plan.filter:
+            plan.filter.install()
+
+
+class Plan(NamedTuple):
+    """How a program is closed in."""
+
+    box: str
+    """Options of its folder's mount."""
+    limits: list[tuple[int, tuple[int, int]]]
+    """Resources and their limits."""
+    filter: kernel.Filter | None
 
 
 def _open_at(folder: int, path: str) -> Any:
@@ -269,24 +296,29 @@ _LIMITS_OF_ALL = (
 )
 
 
-def _lower(number: int, value: int) -> None:
+def _at_most(number: int, value: int) -> tuple[int, int]:
+    """Return a value for both limits of a resource, no higher than is allowed already."""
     hard = resource.getrlimit(number)[1]
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(number, (value, value))
-
-
-def _limit(limits: dict[str, Any], size: int, tasks: int) -> None:
-    _lower(resource.RLIMIT_AS, size + (limits["memory_mb"] << 20))
-    _lower(resource.RLIMIT_CPU, max(1, math.ceil(limits["cpu_s"])))
-    _lower(resource.RLIMIT_FSIZE, max(1, limits["file_mb"]) << 20)
-    _lower(resource.RLIMIT_NOFILE, _DESCRIPTORS)
-    _lower(resource.RLIMIT_NPROC, tasks)
+    return value, value
 
 
 # -- the server -------------------------------------------------------------------------------------
 
 # Every page that a process writes after a fork is copied, and the copies are most of what a run costs: the code
 # from here to the program is short on purpose, and touches few objects.
+
+
+_ORDERS = 256
+"""How many different requests are remembered."""
+
+
+class _Order(NamedTuple):
+    """A request, worked out."""
+
+    role: str
+    places: list[int]
+    plan: Plan
 
 
 class Server:
@@ -297,6 +329,7 @@ class Server:
         self._jail = jail
         self._epoll = select.epoll()
         self._epoll.register(control, select.EPOLLIN)
+        self._orders: dict[bytes, _Order] = {}
         self._running: dict[int, tuple[int, int]] = {}
         """Process and report socket by pidfd."""
         self._killable: dict[int, int] = {}
@@ -325,10 +358,12 @@ class Server:
             self._start(data, struct.unpack(f"{len(packed) // 4}i", packed))
         elif data:
             guest.prepare_kit(json.loads(data)["kit"])
+            gc.freeze()
         return bool(data)
 
     def _start(self, request: bytes, fds: tuple[int, ...]) -> None:
         report = fds[0]
+        order = self._orders.get(request) or self._prepare(request)
         started = time.monotonic()
         try:
             pid = self._jail.fork()
@@ -337,7 +372,7 @@ class Server:
             os.close(report)
         else:
             if pid == 0:
-                self._become_program(request, fds)
+                self._become_program(order, fds)
             pidfd = os.pidfd_open(pid)
             self._running[pidfd] = pid, report
             self._killable[report] = pidfd
@@ -347,20 +382,29 @@ class Server:
         for fd in fds[1:]:
             os.close(fd)
 
-    def _become_program(self, request: bytes, fds: tuple[int, ...]) -> None:
+    def _prepare(self, request: bytes) -> _Order:
+        """Work out a request; the same is asked again and again."""
+        order = json.loads(request)
+        if len(self._orders) > _ORDERS:
+            self._orders.clear()
+        self._orders[request] = prepared = _Order(
+            order["role"], order["places"], self._jail.plan(order["limits"])
+        )
+        return prepared
+
+    def _become_program(self, order: _Order, fds: tuple[int, ...]) -> None:
         try:
-            order = json.loads(request)
             try:
-                for fd, place in zip(fds[1:], order["places"], strict=True):
-                    os.dup2(fd, place, inheritable=place < 3)
+                for fd, place in zip(fds[1:], order.places, strict=True):
+                    os.dup2(fd, place, place < 3)
                 os.dup2(1, 2)
-                self._jail.close_in(order["limits"])
+                self._jail.close_in(order.plan)
             except (OSError, ValueError) as error:
                 _fault(fds[0], f"closing the jail: {error}")
                 os._exit(1)
-            kernel.close_from(5 if 4 in order["places"] else 4)
+            kernel.close_from(5 if 4 in order.places else 4)
             gc.enable()
-            guest.play(order["role"])
+            guest.play(order.role)
         finally:
             os._exit(1)
 

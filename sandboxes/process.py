@@ -25,13 +25,21 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 from sandboxes import cases, wire
 from sandboxes.environment import site_packages
 from sandboxes.execution import answer, overtime, safe, shorten
-from sandboxes.sandbox import Call, Exchange, Limits, Outcome, SandboxFaultError, SandboxUnavailableError
+from sandboxes.sandbox import (
+    Call,
+    Exchange,
+    Limits,
+    Outcome,
+    SandboxFaultError,
+    SandboxUnavailableError,
+    SessionCancelledError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from sandboxes.sandbox import Broker, Json, Limit, Tests
+    from sandboxes.sandbox import Broker, Cancel, Json, Limit, Tests
 
 _BOOT = """
 import sys, types
@@ -198,6 +206,7 @@ class ProcessSandbox:
         *,
         kit: str,
         limits: Limits = _DEFAULT,
+        cancel: Cancel | None = None,
     ) -> Outcome:
         """Run an agent program, ``forward(task, kit)``, and call ``broker`` in this thread for each request.
 
@@ -206,6 +215,8 @@ class ProcessSandbox:
 
         Raises:
             SandboxFaultError: The sandbox failed, not the program.
+            SessionCancelledError: ``cancel`` was called; the program is ended at once, the call returns when a
+                request that the broker is at has been answered.
             Exception: Whatever the broker raised; the program is ended first.
 
         """
@@ -214,7 +225,10 @@ class ProcessSandbox:
             theirs.close()
             agent.send({"program": program, "task": dict(task), "kit": kit})
             clock = _Clock(limits)
-            result = agent.result(clock, _Desk(ours, broker, clock))
+            with cancel.reaching(agent.kill) if cancel else contextlib.nullcontext():
+                result = agent.result(clock, _Desk(ours, broker, clock))
+            if cancel and cancel.cancelled:
+                raise SessionCancelledError("the session was cancelled")
             return replace(agent.outcome(clock, result), mode="session")
 
     # -- the fork server ----------------------------------------------------------------------------
@@ -673,11 +687,15 @@ class _Program:
         """Kill the process, if it still is, and return how it ended."""
         while self._last is None:
             if not (self.leaves and self._tells_soon()):
-                with contextlib.suppress(OSError):
-                    self._report.shutdown(socket.SHUT_WR)
+                self.kill()
                 self.leaves, self._stopped = False, True
             self._hear("does not end a program")
         return self._last
+
+    def kill(self) -> None:
+        """Have the process killed, from any thread."""
+        with contextlib.suppress(OSError):
+            self._report.shutdown(socket.SHUT_WR)
 
     def _tells_soon(self) -> bool:
         poll = select.poll()

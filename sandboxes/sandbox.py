@@ -5,7 +5,9 @@ A sandbox contains programs nobody has read. It reports what happened; it never 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -105,6 +107,40 @@ class Outcome:
     def ok(self) -> bool:
         """Whether the program ended by itself without an error."""
         return self.error is None and self.killed_by is None
+
+
+class SessionCancelledError(RuntimeError):
+    """A session was ended from outside, by :meth:`Cancel.cancel`: neither a fault nor an outcome."""
+
+
+class Cancel:
+    """Ends sessions from outside: give it to them, and call :meth:`cancel` from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kills: set[Callable[[], None]] = set()
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """End the programs of all sessions that have this, and of all that will be given it."""
+        with self._lock:
+            self.cancelled = True
+            kills = list(self._kills)
+        for kill in kills:
+            kill()
+
+    @contextmanager
+    def reaching(self, kill: Callable[[], None]) -> Iterator[None]:
+        """Have ``kill`` called in case of a cancellation."""
+        with self._lock:
+            self._kills.add(kill)
+        try:
+            if self.cancelled:
+                kill()
+            yield
+        finally:
+            with self._lock:
+                self._kills.discard(kill)
 
 
 class SandboxUnavailableError(RuntimeError):

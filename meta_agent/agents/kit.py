@@ -146,22 +146,30 @@ class Kit:
         self._ask("log", text=" ".join(str(value) for value in values))
 
 
+# Compiled once for all sessions: the sandbox loads the kit before it forks.
+_BLOCK = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
+_DEFINING = re.compile(r"^\s*(?:def|class|async def) ", re.MULTILINE)
+_ANSWER = re.compile(r"(?i)answer\s*(?:is|:)\s*\**\s*([^\n]+)")
+_BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
+_NUMBER = re.compile(r"-?\$?\d[\d,]*(?:\.\d+)?")
+
+
 def extract_code(text: str) -> str:
     """Return the last fenced block that defines something; else the last block; else the text without fences."""
-    blocks: list[str] = re.findall(r"```[\w+-]*[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", text, re.DOTALL)
+    blocks: list[str] = _BLOCK.findall(text)
     if not blocks:
         return text.replace("```", "").strip("\n")
-    defining = [block for block in blocks if re.search(r"^\s*(?:def|class|async def) ", block, re.MULTILINE)]
+    defining = [block for block in blocks if _DEFINING.search(block)]
     return (defining or blocks)[-1].strip("\n")
 
 
 def extract_answer(text: str) -> str:
     """Return what follows the last ``Answer:``, else the last boxed value, else the last number, else the text."""
-    if found := re.findall(r"(?i)answer\s*(?:is|:)\s*\**\s*([^\n]+)", text):
+    if found := _ANSWER.findall(text):
         return str(found[-1]).strip().rstrip(".").strip("*$ ")
-    if found := re.findall(r"\\boxed\{([^{}]*)\}", text):
+    if found := _BOXED.findall(text):
         return str(found[-1]).strip()
-    if found := re.findall(r"-?\$?\d[\d,]*(?:\.\d+)?", text):
+    if found := _NUMBER.findall(text):
         return str(found[-1]).replace("$", "").replace(",", "")
     return text.strip()
 

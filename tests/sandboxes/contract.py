@@ -20,6 +20,7 @@ from pathlib import Path
 
 from sandboxes import (
     Call,
+    Cancel,
     Exchange,
     Limits,
     Outcome,
@@ -27,6 +28,7 @@ from sandboxes import (
     Sandbox,
     SandboxFaultError,
     SandboxUnavailableError,
+    SessionCancelledError,
 )
 
 QUICK = Limits(wall_s=20, cpu_s=10, memory_mb=256)
@@ -752,6 +754,33 @@ def talks_to_whole_programs(sandbox: Sandbox) -> None:
     assert outcome.passed == (True, False, False)
     assert "ValueError" in outcome.failures[2]
     assert (outcome.mode, outcome.cheat_proof) == ("stdio", True)
+
+
+def ends_a_session_from_outside(sandbox: ProcessSandbox) -> None:
+    cancel, asked = Cancel(), threading.Event()
+
+    def broker(_: dict) -> dict:
+        asked.set()
+        return {}
+
+    program = "import time\ndef forward(task, kit):\n    kit({})\n    time.sleep(task['s'])"
+
+    def session(seconds: float) -> Outcome:
+        limits = replace(QUICK, wall_s=60)
+        return sandbox.session(program, {"s": seconds}, broker, kit=KIT, limits=limits, cancel=cancel)
+
+    assert session(0).ok
+    asked.clear()
+    with ThreadPoolExecutor(1) as pool:
+        under_way = pool.submit(session, 50)
+        assert asked.wait(20)
+        cancel.cancel()
+        for again in (under_way, pool.submit(session, 50)):
+            try:
+                again.result(20)
+            except SessionCancelledError:
+                continue
+            raise AssertionError("a cancelled session had an outcome")
 
 
 def says_who_marked(sandbox: Sandbox) -> None:
