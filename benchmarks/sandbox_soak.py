@@ -3,7 +3,7 @@
     python benchmarks/sandbox_soak.py [executions, 100000 by default] [--workers 2] [--step]
 
 Executions are HumanEval's canonical solutions, judged in a process of their own, and calls of a small function; every
-hundredth is a program from ``tests/sandboxes/hostile``. Each tenth has the same ones. Before and after each portion a
+hundredth is a program from ``tests/sandboxes/hostile``, the same ones in each tenth. Before and after each portion a
 process of constant size forks a few hundred times: its rate says how fast the machine is just then, and speed is
 compared in forks of that kind. Exits with 1 when something leaked or a verdict was wrong.
 """
@@ -11,7 +11,6 @@ compared in forks of that kind. Exits with 1 when something leaked or a verdict 
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
 import subprocess
 import sys
@@ -135,8 +134,8 @@ def tenth(
     sandbox: ProcessSandbox, forker: Forker, count: int, workers: int
 ) -> tuple[float, float, list[str]]:
     """Execute ``count`` programs; return the seconds, the seconds of a fork meanwhile, and what went wrong."""
-    names = itertools.cycle(attacks.PROGRAMS)
-    attacked = {number: next(names) for number in range(50, count, 100)}
+    places, names = range(50, count, 100), list(attacks.PROGRAMS)
+    attacked = {place: names[index * len(names) // len(places)] for index, place in enumerate(places)}
 
     def one(number: int) -> str:
         name = attacked.get(number)
