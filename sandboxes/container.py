@@ -575,8 +575,10 @@ class Child:
 
     def kill(self, grace_s: float = 0.0) -> None:
         """End it and everything in it, unless it ends by itself within ``grace_s`` seconds."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(grace_s)
+        deadline = time.monotonic() + grace_s
+        while self._process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.001)  # Popen.wait sleeps for as long as 50 ms
+        if self._process.returncode is not None:
             return
         self._process.kill()
         if self._remove:

@@ -132,11 +132,13 @@ class End:
             return None, None
         if self.status >= 0:
             return None, f"the program ended its process (exit status {self.status}) before it was done"
-        # The kernel counts whole ticks and may kill a program at nine tenths of its limit.
-        tired = -self.status in (signal.SIGKILL, signal.SIGXCPU)
-        if tired and self.cpu_s > 0.8 * math.ceil(limits.cpu_s):
+        killed = -self.status in (signal.SIGKILL, signal.SIGXCPU)
+        cpu = self.cpu_s / max(1, math.ceil(limits.cpu_s))
+        memory = self.peak_mb / max(1, limits.memory_mb)
+        # The kernel counts whole ticks and, on a busy machine, may kill long before the limit.
+        if killed and cpu > (0.5 if memory < 0.8 else 0.8):
             return "cpu", f"stopped: more than {limits.cpu_s:g} s of processor time"
-        if self.status == -signal.SIGKILL and self.peak_mb > 0.8 * limits.memory_mb:
+        if killed and memory > 0.8:
             return "memory", f"stopped: out of memory at {self.peak_mb:.0f} MiB"
         return "signal", f"the program was killed by {signal.Signals(-self.status).name}"
 

@@ -14,6 +14,8 @@ from sandboxes.environment import find, site_packages
 from sandboxes.sandbox import SandboxUnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from sandboxes.container import Container
     from sandboxes.sandbox import Limits
 
@@ -79,7 +81,8 @@ class GvisorSandbox(ContainerSandbox):
         bundle = self._place / name
         bundle.mkdir()
         (bundle / "config.json").write_text(json.dumps(self._config(limits, size)))
-        return Child(
+        return _Bundle(
+            bundle,
             [*self._runsc, "--ignore-cgroups", "run", "--bundle", str(bundle), name],
             {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"},
             remove=[*self._runsc, "delete", "--force", name],
@@ -110,6 +113,21 @@ class GvisorSandbox(ContainerSandbox):
             "mounts": mounts,
             "linux": {"namespaces": [{"type": kind} for kind in ("pid", "network", "ipc", "uts", "mount")]},
         }
+
+
+class _Bundle(Child):
+    """A container and the folder that describes it."""
+
+    def __init__(
+        self, folder: Path, command: Sequence[str], environment: Mapping[str, str], *, remove: Sequence[str]
+    ) -> None:
+        self._folder = folder
+        super().__init__(command, environment, remove=remove)
+
+    def close(self) -> None:
+        """Remove the folder too."""
+        super().close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _mount(place: str, kind: str, source: str, *options: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -15,7 +16,7 @@ from sandboxes import BACKENDS, Limits, SandboxFaultError, SandboxUnavailableErr
 from sandboxes.bwrap import BwrapSandbox
 from sandboxes.docker import DockerSandbox
 from sandboxes.e2b import E2BSandbox
-from sandboxes.promises import PROMISES
+from sandboxes.promises import PROMISES, examine
 from tests.sandboxes import contract, image, standins
 
 KEY = "e2b_0123456789abcdef"
@@ -187,11 +188,17 @@ def test_close_ends_what_is_under_way():
         sandbox.run("")
 
 
-def test_everything_ends_with_the_host():
+@pytest.mark.parametrize(
+    "name",
+    ["bwrap", pytest.param("gvisor", marks=pytest.mark.slow), pytest.param("podman", marks=pytest.mark.slow)],
+)
+def test_everything_ends_with_the_host(name):
     """A host that is killed without warning takes its containers along."""
-    if not shutil.which("bwrap"):
-        pytest.skip("bubblewrap is not installed")
+    command = {"gvisor": "runsc"}.get(name, name)
+    if not shutil.which(command):
+        pytest.skip(f"{command} is not installed")
     code = """
+import sys
 from sandboxes import Limits, open_sandbox
 
 def broker(request):
@@ -200,11 +207,39 @@ def broker(request):
 
 program = "import time\\ndef forward(task, kit): kit({}); time.sleep(600)"
 kit = "def build(task, call): return task, call"
-open_sandbox("bwrap").session(program, {}, broker, kit=kit, limits=Limits(wall_s=600))
+open_sandbox(sys.argv[1]).session(program, {}, broker, kit=kit, limits=Limits(wall_s=600))
 """
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as host:
-        assert host.stdout.readline() == "running\n"
-        family = contract.descendants(host.pid)
-        assert len(family) >= 3
-        host.kill()
-    assert contract.eventually(lambda: not family & set(contract.processes()))
+    backend = f"podman:{image.build('podman')}" if name == "podman" else name
+    others = set(contract.processes())
+    with subprocess.Popen([sys.executable, "-c", code, backend], stdout=subprocess.PIPE, text=True) as host:
+        try:
+            assert host.stdout.readline() == "running\n"
+            guests = {pid for pid in set(contract.processes()) - others if is_guest(pid)}
+            assert guests
+        finally:
+            host.kill()
+    assert contract.eventually(lambda: not guests & set(contract.processes()))
+
+
+def is_guest(pid):
+    """Tell whether a process was started to be a porter."""
+    with contextlib.suppress(OSError):
+        line = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"sandboxes.porter" in line or b"adas-gvisor-" in line
+    return False
+
+
+@pytest.mark.slow
+def test_the_real_client_of_docker(tmp_path, monkeypatch):
+    """Podman answers Docker's client as Docker's daemon would."""
+    client = shutil.which("docker")
+    if not client or not shutil.which("podman"):
+        pytest.skip("needs Docker's client and Podman")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/podman.sock")
+    name = image.build("podman")
+    with subprocess.Popen(["podman", "system", "service", "-t", "0", os.environ["DOCKER_HOST"]]) as service:
+        assert contract.eventually((tmp_path / "podman.sock").exists)
+        with DockerSandbox("docker", name) as sandbox:
+            broken = [finding for finding in examine(sandbox) if not finding.kept]
+        service.terminate()
+    assert broken == []
