@@ -52,8 +52,8 @@ main(int(sys.argv[2]), sys.argv[3], sys.argv[4])
 _REQUEST_CAP = 16 << 20
 _PATIENCE_S = 60.0
 """Seconds in which the fork server must answer before it counts as broken."""
-_LONGEST_KIT = 10_000
-"""Characters of a kit that fit into one message, whatever they are."""
+_LONGEST_KIT = 60_000
+"""Bytes of a kit, as JSON, that fit into one message."""
 _IDLE_JUDGES = 64
 """How many judges are kept for the next candidate of their tests, about 1.5 MB each."""
 _GRACE_S = 0.05
@@ -371,7 +371,7 @@ class _Server:
 
     def announce(self, kit: str) -> None:
         """Have a kit loaded for the sessions to come."""
-        if kit not in self._kits and len(kit) < _LONGEST_KIT:
+        if kit not in self._kits and len(json.dumps(kit)) < _LONGEST_KIT:
             self._kits.add(kit)
             self._send({"kit": kit}, [])
 

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from sandboxes import Limits, Outcome, ProcessSandbox
+from sandboxes import Call, Limits, Outcome, ProcessSandbox
 from tests.sandboxes.contract import descendants, eventually
 
 FOLDER = Path(__file__).with_name("hostile")
@@ -31,6 +31,7 @@ def check(candidate):
 
 check(add)
 """
+CALLS = [Call((2, 3), 5), Call((-1, 7), 6), Call((100, 23), 123)]
 BUDGET = 50
 """Answers that a broker gives before it has none left."""
 KILLED_BY = {
@@ -73,6 +74,7 @@ def attack(sandbox: ProcessSandbox, name: str) -> None:
     elif kind == "cheat":
         outcome = sandbox.check(source, [TEST], entry="add", limits=limits)
         assert outcome.passed == (False,), "a cheat passed"
+        assert not all(sandbox.check(source, CALLS, entry="add", limits=limits).passed), "a cheat passed as data"
     else:
         outcome = _session(sandbox, source, limits)
     told = outcome.stdout + (outcome.error or "") + "".join(outcome.failures)

@@ -109,6 +109,16 @@ def test_a_killed_server_faults_what_is_under_way_and_is_replaced(level, victim)
         assert sandbox.level == level
 
 
+def test_a_kit_of_any_length_and_alphabet():
+    with ProcessSandbox() as sandbox:
+        for length in (1_000, 6_000, 9_999, 40_000):
+            kit = f"{contract.KIT}\nword = '{chr(0x1F388) * length}'"
+            outcome = sandbox.session(
+                "def forward(task, kit): return kit({})", {}, lambda request: {"a": 1}, kit=kit
+            )
+            assert outcome.value == {"a": 1}
+
+
 def test_close_ends_what_is_under_way():
     sandbox = ProcessSandbox()
     failures = []
@@ -158,6 +168,16 @@ def test_slots_bound_what_runs_at_the_same_time():
             thread.join()
         assert times[1] - times[0] > 0.29
         assert times[2] - times[1] > 0.29
+
+
+def test_modules_are_preloaded():
+    program = "import sys\ndef f(): return 'asyncio' in sys.modules"
+    with ProcessSandbox() as sandbox:
+        assert sandbox.run(program, entry="f").value is False
+    with ProcessSandbox(preload=["asyncio"]) as sandbox:
+        assert sandbox.run(program, entry="f").value is True
+    with pytest.raises(SandboxUnavailableError, match="nonesuch cannot be preloaded: ModuleNotFoundError"):
+        ProcessSandbox(preload=["nonesuch"])
 
 
 def test_without_isolation_only_on_demand():
