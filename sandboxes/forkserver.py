@@ -5,12 +5,12 @@ imports what programs commonly use, shuts itself in, and then only forks: a run 
 of an interpreter. It runs no untrusted code and reads nothing from untrusted processes; a program's words go
 straight to the host.
 
-Started as ``main(control, level, packages)`` by :mod:`sandboxes.process`. Messages on the control socket are one JSON
-object ``{"role", "limits", "places"}`` each, with descriptors: the report socket, then what becomes the numbers in
-``places``: 3 (the wire), 1 (output, also 2), 0 (standard input, else empty) and 4 (the peer, if there is one). On
-the report socket it answers ``{"started"}`` and, at the end, ``{"status", "cpu_s", "peak_mb"}``, or ``{"fault"}``. A
-report socket that the host closes kills the program. A message ``{"kit"}`` without descriptors announces the source
-of a kit, which is trusted, so that sessions find it loaded.
+Started as ``main(control, level, packages, preloaded)`` by :mod:`sandboxes.process`. Messages on the control socket
+are one JSON object ``{"role", "limits", "places"}`` each, with descriptors: the report socket, then what becomes the
+numbers in ``places``: 3 (the wire), 1 (output, also 2), 0 (standard input, else empty) and 4 (the peer, if there is
+one). On the report socket it answers ``{"started"}`` and, at the end, ``{"status", "cpu_s", "peak_mb"}``, or
+``{"fault"}``. A report socket that the host closes kills the program. A message ``{"kit"}`` without descriptors
+announces the source of a kit, which is trusted, so that sessions find it loaded.
 
 Standard library and our own guest files only.
 """
@@ -98,8 +98,17 @@ class Jail:
             raise OSError(f"Landlock version {least} is needed, the kernel has {self._abi or 'none'}")
 
     def settle(self) -> None:
-        """Do what is the same for all programs, in the process that will fork them."""
+        """Do what is the same for all programs, in the process that will fork them.
+
+        Raises:
+            ValueError: It has several threads, of which a fork would take along one.
+
+        """
         self._pid = os.getpid()
+        with _open_at(self._proc, "self/stat") as file:
+            threads = int(file.read().rpartition(")")[2].split()[17])
+        if threads > 1:
+            raise ValueError(f"a module that starts threads ({threads - 1}) cannot be preloaded")
         with _open_at(self._proc, "self/statm") as file:
             self._size = int(file.read().split()[0]) * resource.getpagesize()
         if self.level == "L2":
@@ -437,7 +446,16 @@ def _fault(report: int, reason: str) -> None:
     _tell(report, json.dumps({"fault": reason}).encode())
 
 
-def main(control: int, level: str, packages: str) -> None:
+def _preload(modules: list[str]) -> None:
+    """Import modules of an environment for all programs; raises :class:`ValueError` when that cannot be done."""
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # noqa: BLE001 - whatever a package raises, its user is told
+            raise ValueError(f"{name} cannot be preloaded: {type(error).__name__}: {error}") from None
+
+
+def main(control: int, level: str, packages: str, preloaded: str) -> None:
     """Shut this process in at ``level``, say so on the control socket, and serve."""
     # The places of a program's descriptors are taken, so that none arrives there.
     channel = socket.socket(fileno=fcntl.fcntl(control, fcntl.F_DUPFD_CLOEXEC, 5))
@@ -457,6 +475,10 @@ def main(control: int, level: str, packages: str) -> None:
                 os.waitpid(pid, 0)
                 os._exit(0)
             kernel.die_with_parent()
+        guest.prepare(_BOX if level == "L2" else "/")
+        if packages:
+            guest.lend(packages)
+        _preload(preloaded.split())
         jail.settle()
     except (OSError, ValueError) as error:
         _fault(channel.fileno(), str(error))
@@ -464,9 +486,6 @@ def main(control: int, level: str, packages: str) -> None:
     for module in [name for name in sys.modules if name.partition(".")[0] == "sandboxes"]:
         del sys.modules[module]
     kernel.share_one_heap()
-    guest.prepare(_BOX if level == "L2" else "/")
-    if packages:
-        guest.lend(packages)
     guest.rehearse()
     gc.collect()
     gc.disable()

@@ -47,7 +47,7 @@ package = types.ModuleType("sandboxes")
 package.__path__ = [sys.argv[1]]
 sys.modules["sandboxes"] = package
 from sandboxes.forkserver import main
-main(int(sys.argv[2]), sys.argv[3], sys.argv[4])
+main(int(sys.argv[2]), *sys.argv[3:6])
 """
 _REQUEST_CAP = 16 << 20
 _PATIENCE_S = 60.0
@@ -77,9 +77,10 @@ class ProcessSandbox:
         slots: How many programs are executed at the same time, twice the number of processors by default.
             Sessions wait for models most of the time and do not count.
         environment: A virtual environment whose packages programs may import, none by default.
+        preload: Modules that the fork server imports for all programs, ``numpy`` for instance: it executes them.
 
     Raises:
-        SandboxUnavailableError: The level cannot be had here.
+        SandboxUnavailableError: The level or a module cannot be had here.
 
     """
 
@@ -90,7 +91,9 @@ class ProcessSandbox:
         accept_no_isolation: bool = False,
         slots: int | None = None,
         environment: Path | None = None,
+        preload: Sequence[str] = (),
     ) -> None:
+        self._preloaded = " ".join(preload)
         self._packages = site_packages(environment) if environment else ""
         self._levels: tuple[str, ...] = (level,) if level else ("L2", "L1")
         if accept_no_isolation:
@@ -153,12 +156,13 @@ class ProcessSandbox:
     ) -> Outcome:
         """Judge ``code`` by ``tests``, all of one kind: Python that raises on failure, calls or exchanges.
 
-        Calls and exchanges are compared on the host, the whole time limit holds for all calls together and for each
-        exchange. With ``entry`` the tests run in a process of their own and the candidate in another one that never
-        sees them: its function is called by value, with arguments and results of builtin types (instances of
-        their subclasses arrive as the builtin). An exception of the candidate arrives as the builtin
-        exception it is, or is derived from. Without ``entry`` the tests share the candidate's process and
-        names, and a candidate can cheat.
+        Tests of the form ``assert entry(literals) == literal`` count as calls. Calls and exchanges are compared
+        on the host; the time limit holds for all calls together, and for each exchange. Other tests with
+        ``entry`` run in a process of their own and the candidate in another one that never sees them: its
+        function is called by value, with arguments and results of builtin types (instances of their
+        subclasses arrive as the builtin). An exception of the candidate arrives as the builtin exception it
+        is, or is derived from. Without ``entry`` the tests share the candidate's process and names, and a
+        candidate can cheat.
 
         Raises:
             SandboxFaultError: The sandbox failed, not the program.
@@ -170,6 +174,8 @@ class ProcessSandbox:
             if all(isinstance(test, Call) for test in tests) and tests:
                 return self._check_calls(code, cast("Sequence[Call]", tests), str(entry), limits)
             sources = [str(test) for test in tests]
+            if entry and (calls := cases.as_calls(sources, entry)):
+                return self._check_calls(code, calls, entry, limits)
             if entry is None:
                 with self._program("tests", limits) as program:
                     program.send({"code": code, "tests": sources, "setup": setup})
@@ -186,7 +192,9 @@ class ProcessSandbox:
 
     def _check_calls(self, code: str, calls: Sequence[Call], entry: str, limits: Limits) -> Outcome:
         def failure(message: dict[str, Any], number: int) -> str | None:
-            return cases.call_failure(calls[number], message["answer"]) if "answer" in message else None
+            if "answer" not in message:
+                return None
+            return cases.call_failure(calls[number], message["answer"], entry)
 
         request = {"code": code, "entry": entry, "calls": [cases.arguments(call) for call in calls]}
         with self._program("calls", limits) as program:
@@ -241,7 +249,7 @@ class ProcessSandbox:
         reasons = []
         for level in self._levels:
             try:
-                return _Server(level, self._packages)
+                return _Server(level, self._packages, self._preloaded)
             except SandboxUnavailableError as error:
                 reasons.append(f"{level}: {error}")
         raise SandboxUnavailableError(
@@ -258,7 +266,7 @@ class ProcessSandbox:
                 self._server.stop()
                 try:
                     # Never a lower level than at first.
-                    self._server = _Server(self._server.level, self._packages)
+                    self._server = _Server(self._server.level, self._packages, self._preloaded)
                 except SandboxUnavailableError as error:
                     raise SandboxFaultError(f"the fork server does not start again: {error}") from None
             return self._server
@@ -307,7 +315,7 @@ class ProcessSandbox:
 class _Server:
     """A running fork server."""
 
-    def __init__(self, level: str, packages: str) -> None:
+    def __init__(self, level: str, packages: str = "", preloaded: str = "") -> None:
         """Start one and see that a program runs in it; raises :class:`SandboxUnavailableError` if not."""
         self.level = level
         self.broken = False
@@ -320,7 +328,7 @@ class _Server:
                 self._process = subprocess.Popen(
                     # -P -s -S, and an environment of one entry: as -I -S, which would not take the hash seed.
                     [str(Path(sys.executable).resolve()), "-P", "-s", "-S", "-X", "utf8", "-c", _BOOT,
-                     str(Path(__file__).parent), str(theirs.fileno()), level, packages],
+                     str(Path(__file__).parent), str(theirs.fileno()), level, packages, preloaded],
                     env={"PYTHONHASHSEED": "0"},
                     cwd="/",
                     stdin=subprocess.DEVNULL,

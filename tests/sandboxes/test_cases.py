@@ -36,9 +36,30 @@ def test_a_value_equals_itself(value):
 
 
 @given(VALUES, VALUES)
-def test_different_values_differ(one, other):
-    if one != other:
-        assert cases.call_failure(Call((), one), answered(other)).startswith("returned ")
+def test_it_agrees_with_python(one, other):
+    assert (cases.call_failure(Call((), one), answered(other)) == "") is (one == other)
+
+
+ALIKE = st.sampled_from(
+    [0, 1, True, False, 1.0, 0.0, 2, "1", b"1", bytearray(b"1"), 2**70, float(2**70), 10**400, None]
+)
+ALIKE_HASHABLE = ALIKE.filter(lambda value: not isinstance(value, bytearray))
+CONFUSING = st.recursive(
+    ALIKE,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.sets(ALIKE_HASHABLE, max_size=3)
+        | st.frozensets(st.frozensets(ALIKE_HASHABLE, max_size=2) | ALIKE_HASHABLE, max_size=3)
+        | st.dictionaries(ALIKE_HASHABLE, inner, max_size=3)
+        | st.tuples(inner, inner)
+    ),
+    max_leaves=6,
+)
+
+
+@given(CONFUSING, CONFUSING)
+def test_it_agrees_with_python_on_what_is_easily_confused(one, other):
+    assert (cases.call_failure(Call((), one), answered(other)) == "") is (one == other)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +92,15 @@ FORGED = [
 @pytest.mark.parametrize("expected", [{1}, {1: 2}, (1,), frozenset({1}), [1], 1, None])
 def test_forged_answers_are_wrong_and_nothing_breaks(answer, expected):
     assert cases.call_failure(Call((), expected), answer)
+
+
+def test_tests_that_are_data():
+    tests = ["assert f(1, -2.5, [{'a': (1,)}]) == {1, 2}", "assert f() == None"]
+    assert cases.as_calls(tests, "f") == [Call((1, -2.5, [{"a": (1,)}]), {1, 2}), Call((), None)]
+    for other in ("assert f(x) == 1", "assert f(1) != 1", "assert f(1) == 1, 'why'", "assert g(1) == 1", "assert f(a=1) == 1",
+                  "assert 1 == f(1)", "assert f(*[1]) == 1", "assert f(1) == f(2)", "f(1)", "assert f(1) == 1; f(2)", "(",
+                  "assert f(1) == 1 == 1", "assert f(1)", "assert x.f(1) == 1", "assert f(1) == ..."):  # fmt: skip
+        assert cases.as_calls([*tests, other], "f") is None, other
 
 
 def test_outputs():
