@@ -82,7 +82,8 @@ class HiddenTests:
             self._program(code), self.tests, setup=self.setup, entry=self.entry or None, limits=LIMITS
         )
         right = len(outcome.passed) == len(self.tests) and all(outcome.passed)
-        return Score(float(right), "passed" if right else _failure(outcome), outcome.cpu_s)
+        passed = "passed" if outcome.cheat_proof else "passed (its tests could be cheated)"
+        return Score(float(right), passed if right else _failure(outcome), outcome.cpu_s)
 
     def _program(self, code: str) -> str:
         if self.stub and not _defines(code, self.entry):
