@@ -37,6 +37,22 @@ def test_promises_to_an_unprivileged_user(level):
     assert f"at {level} as uid {NOBODY}, 0 broken" in done.stdout
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="a container's root is looked at")
+def test_root_that_may_not_mount_has_l1():
+    code = """
+import ctypes
+drop_from_bounding_set, sys_admin = 24, 21
+assert ctypes.CDLL(None).prctl(drop_from_bounding_set, sys_admin, 0, 0, 0) == 0  # for what is executed from here on
+from sandboxes import ProcessSandbox
+with ProcessSandbox(level="L1") as sandbox:
+    print(sandbox.run("import sqlite3, os\\nprint(os.getuid() > 0)\\nopen('/etc/shadow')"))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "stdout='True\\n'" in done.stdout
+    assert "PermissionError" in done.stdout
+
+
 HOST = """
 import sys, threading
 from sandboxes import Limits, ProcessSandbox
