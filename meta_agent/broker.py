@@ -34,6 +34,8 @@ STOP = ("\n```\n",)
 """A reply ends at its closing code fence: small models go on explaining for ever."""
 MAX_CANDIDATES = 32
 MAX_TRACE_TEXT = 20_000
+MAX_TRACE = 4_000_000
+"""Characters of a rollout's trace; a request beyond that is answered, but not kept."""
 
 _CALLS = """
 def __calls__(calls):
@@ -89,6 +91,7 @@ class Broker:
         """Start the clock."""
         self._started = time.monotonic()
         self._drawn: Counter[str] = Counter()
+        self._traced = 0
 
     def __call__(self, request: dict[str, Json]) -> dict[str, Json]:
         """Answer one request; a bad one gets ``{"error": reason}``."""
@@ -272,15 +275,16 @@ class Broker:
         return {}
 
     def _record(self, op: str, **fields: object) -> None:
-        self.trace.append(
-            {
-                "op": op,
-                **{
-                    key: value[:MAX_TRACE_TEXT] if isinstance(value, str) else value
-                    for key, value in fields.items()
-                },
-            }
-        )
+        entry = {
+            "op": op,
+            **{
+                key: value[:MAX_TRACE_TEXT] if isinstance(value, str) else value
+                for key, value in fields.items()
+            },
+        }
+        self._traced += len(json.dumps(entry))
+        if self._traced <= MAX_TRACE:
+            self.trace.append(entry)
 
 
 class _BadFieldError(ValueError):

@@ -54,6 +54,14 @@ def test_calls_run_out(broker: Broker) -> None:
     assert broker({"op": "remaining"})["remaining"]["calls"] == 0  # type: ignore[index,call-overload]
 
 
+def test_a_trace_stays_small_whatever_is_asked(broker: Broker) -> None:
+    large = "# " + "x" * 900_000
+    for _ in range(8):
+        assert broker({"op": "run", "code": RIGHT, "tests": [large]})["passed"] is True
+    assert 1 <= len(broker.trace) < 8
+    assert len(json.dumps(broker.trace)) < 4_100_000
+
+
 def test_equal_prompts_are_drawn_anew_and_reproducibly(bench: Bench, sandbox: ProcessSandbox) -> None:
     def draws(seed: int, temperature: float) -> list[Any]:
         broker = Broker(
