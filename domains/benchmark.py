@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from domains.domain import DomainError, Score, SplitName, Task
-from domains.scoring import Target, scorer_digest
+from domains.scoring import STOPPED, Target, scorer_digest
 from domains.splits import Pool, deal
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Benchmark:
         self.scorer = scorer_digest(*parameters)
         self._tasks = {split: tuple(by_id[task].task for task in ids) for split, ids in splits.items()}
         self._targets = {task: item.target for task, item in by_id.items()}
+        self._marks: dict[tuple[str, bytes], Score] = {}
         self._key = key or next(iter(self._targets.values())).key
 
     def tasks(self, split: SplitName) -> tuple[Task, ...]:
@@ -64,8 +65,20 @@ class Benchmark:
         return self._tasks[split]
 
     def score(self, task: Task, answer: Json, sandbox: Sandbox) -> Score:
-        """Mark an answer; never raises for a bad answer, whatever its type."""
-        return self._targets[task.id].mark(answer, sandbox)
+        """Mark an answer; never raises for a bad answer, whatever its type.
+
+        The same text again gets the same mark without being executed, unless a limit ended it.
+        """
+        if not isinstance(answer, str):
+            return self._targets[task.id].mark(answer, sandbox)
+        seen = task.id, hashlib.sha256(answer.encode("utf-8", "surrogatepass")).digest()
+        known = self._marks.get(seen)
+        if known is not None:
+            return replace(known, cpu_s=0.0)
+        score = self._targets[task.id].mark(answer, sandbox)
+        if score.reason not in STOPPED:
+            self._marks[seen] = score
+        return score
 
     def key(self, answer: Json) -> str:
         """Return a canonical text of an answer, equal for answers that mean the same (used for voting)."""

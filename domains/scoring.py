@@ -306,6 +306,8 @@ _KILLED = {
     "output": "too much output",
     "signal": "crashed",
 }
+STOPPED = frozenset(_KILLED.values())
+"""Reasons of marks that a busy machine may have a part in."""
 
 
 def _failure(outcome: Outcome) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 import domains
 from domains import BENCHMARKS, DomainError, load_domain
+from sandboxes import Limits
 
 if TYPE_CHECKING:
     from domains import Domain
@@ -55,6 +57,25 @@ def test_sizes_reach_the_benchmark() -> None:
     assert len(load_domain("humaneval", sizes={"search": 64}).tasks("search")) == 64
     with pytest.raises(DomainError, match="humaneval: too few tasks: asked for search 165, there are 164"):
         load_domain("humaneval", sizes={"search": 165})
+
+
+def test_the_same_answer_is_executed_once(
+    tmp_path: Path, sandbox: ProcessSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"entry_point": "half", "tests": ["assert half(4) == 2"]}
+    rows = [{**row, "id": f"half/{number}", "prompt": f"Write half(n), {number}."} for number in range(4)]
+    (tmp_path / "half.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    domain = load_domain(str(tmp_path / "half.jsonl"), sizes={"search": 2, "selection": 1, "test": 1})
+    first, second = domain.tasks("search")
+    right, wrong = "def half(n): return n / 2", "def half(n): return n"
+    marks = [domain.score(first, answer, sandbox) for answer in (right, wrong, right, wrong)]
+    assert [mark.value for mark in marks] == [1, 0, 1, 0]
+    assert [mark.reason for mark in marks[:2]] == [mark.reason for mark in marks[2:]]
+    assert [mark.cpu_s > 0 for mark in marks] == [True, True, False, False]
+    assert domain.score(second, right, sandbox).cpu_s > 0
+    monkeypatch.setattr("domains.scoring.LIMITS", Limits(wall_s=0.5))
+    stuck = "def half(n):\n    while True: pass"
+    assert [domain.score(first, stuck, sandbox).cpu_s > 0 for _ in range(2)] == [True, True]
 
 
 def test_the_package_imports_nothing_heavy() -> None:
