@@ -195,7 +195,8 @@ class Sandbox(Protocol):
         """Run an agent program: ``forward(task, kit)`` of ``program``, with a broker to talk to.
 
         ``kit`` is the source of a module with ``build(task: dict, call) -> (task, kit)``, where
-        ``call(request)`` sends one JSON object to the broker and returns its answer.
+        ``call(request)`` sends one JSON object to the broker and returns its answer. It is trusted: a backend
+        may load it once, before it shuts a program in.
         """
 
     def close(self) -> None:
