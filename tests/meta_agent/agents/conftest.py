@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -14,7 +16,7 @@ from sandboxes import Limits, ProcessSandbox
 from tests.meta_agent.rehearsal import write_tasks
 
 if TYPE_CHECKING:
-    from meta_agent.llm.llm import Request
+    from meta_agent.llm.llm import Completion, Request
 
 Script = Callable[[str], str] | Sequence[str]
 
@@ -49,6 +51,24 @@ class Played:
         return [str(event["text"]) for event in self.trace if event["op"] == "log"]
 
 
+class InTurn:
+    """A gateway that answers the draws of a prompt in the order of their samples, so that scripts have an order."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.drawn: Counter[str] = Counter()
+        self.turn = threading.Condition()
+
+    def complete(self, request: Request, role: Literal["agent", "meta"] = "agent") -> Completion:
+        prompt = replace(request, sample=0).key()
+        with self.turn:
+            assert self.turn.wait_for(lambda: self.drawn[prompt] >= request.sample, timeout=30)
+            completion = self.gateway.complete(request, role)
+            self.drawn[prompt] += 1
+            self.turn.notify_all()
+        return completion
+
+
 @dataclass
 class Stage:
     """Plays agents in the real sandbox against a script: texts in order, or a function of the prompt."""
@@ -66,7 +86,7 @@ class Stage:
             broker = Broker(
                 task=task,
                 domain=self.domain,
-                gateway=gateway,
+                gateway=InTurn(gateway),
                 sandbox=self.sandbox,
                 model="scripted",
                 max_calls=calls,
