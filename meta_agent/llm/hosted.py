@@ -6,8 +6,10 @@ import atexit
 import logging
 import os
 import warnings
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from meta_agent.errors import UserError
@@ -122,6 +124,8 @@ def _import_litellm() -> Any:
         import litellm
 
         litellm.ModelResponse()  # builds pydantic models that warn, once
+        with suppress(ImportError):  # so does this, which newer versions import in the first call
+            import_module("litellm.llms.github_copilot.per_user_auth")
 
     litellm.client_session = httpx.Client(follow_redirects=True, limits=httpx.Limits(max_connections=None))
     atexit.register(litellm.client_session.close)
