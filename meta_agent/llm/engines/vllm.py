@@ -97,7 +97,7 @@ class Vllm:
             "--max-model-len", str(self.context), "--max-num-seqs", str(self.concurrency), "--enable-prefix-caching",
             "--generation-config", "vllm", "--disable-uvicorn-access-log",
             "--structured-outputs-config", '{"backend": "guidance", "disable_any_whitespace": true}',
-            *_device_options(),
+            *_device_options(self.context),
         ]  # fmt: skip
         with self.log.open("wb") as log:
             return subprocess.Popen(
@@ -204,15 +204,19 @@ def dequantised(path: Path, python: Path, weight_format: WeightFormat) -> Path:
     return folder
 
 
-def _device_options() -> list[str]:
+def _device_options(context: int) -> list[str]:
     """Return what differs by device: a GPU captures graphs, the CPU runs without compiling.
 
     On the CPU vLLM's own kernels are taken (a fused norm is five times faster than PyTorch's operations) but for the
-    activation, whose kernel is three times slower than PyTorch's.
+    activation, whose kernel is three times slower than PyTorch's. A prompt is never cut into chunks there: vLLM
+    0.32 dies of a chunk of a seeded request ("CPU Generator does not use offset").
     """
     if has_gpu():
         return ["--gpu-memory-utilization", "0.4"]
-    return ["--enforce-eager", "--compilation-config", '{"custom_ops": ["all", "-silu_and_mul"]}']
+    return [
+        "--enforce-eager", "--compilation-config", '{"custom_ops": ["all", "-silu_and_mul"]}',
+        "--no-enable-chunked-prefill", "--max-num-batched-tokens", str(context),
+    ]  # fmt: skip
 
 
 def _environment(key: str, scratch: str) -> dict[str, str]:
