@@ -74,7 +74,9 @@ def attack(sandbox: ProcessSandbox, name: str) -> None:
     elif kind == "cheat":
         outcome = sandbox.check(source, [TEST], entry="add", limits=limits)
         assert outcome.passed == (False,), "a cheat passed"
-        assert not all(sandbox.check(source, CALLS, entry="add", limits=limits).passed), "a cheat passed as data"
+        assert not all(sandbox.check(source, CALLS, entry="add", limits=limits).passed), (
+            "a cheat passed as data"
+        )
     else:
         outcome = _session(sandbox, source, limits)
     told = outcome.stdout + (outcome.error or "") + "".join(outcome.failures)
