@@ -62,9 +62,9 @@ class SearchConfig(BaseModel):
 PRESETS: dict[str, dict[str, Any]] = {
     # laptop: a first result without a key in a quarter of an hour; smoke: minutes; adas: the paper's generations
     "laptop": {
-        "search_tasks": 6,
+        "search_tasks": 8,
         "selection_tasks": 8,
-        "test_tasks": 40,
+        "test_tasks": 60,
         "generations": 2,
         "width": 6,
         "finalists": 2,
