@@ -94,11 +94,14 @@ def state(sandbox: ProcessSandbox, temporary: Path) -> State:
     top = sandbox._server._process.pid
     alone = 1 if sandbox.level == "L2" else 0  # the server has a parent in front of its namespace
     eventually(lambda: len(descendants(top)) <= alone)
+    time.sleep(0.5)  # until the server has put away the last one's descriptors
     servers = {top, *descendants(top)}
     return State(
         processes=len(descendants(os.getpid())),
         descriptors=sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in {os.getpid(), *servers}),
-        mounts=sum(_lines(f"/proc/{pid}/mounts") for pid in {os.getpid(), *servers}),
+        mounts=max(
+            _lines(f"/proc/{pid}/mounts") for pid in servers - {top} or {top}
+        ),  # the machine's are not ours
         files=sum(1 for _ in temporary.rglob("*")),
         host_mb=_resident_mb(os.getpid()),
         server_mb=sum(map(_resident_mb, servers)),

@@ -84,15 +84,18 @@ def alive(pid):
 @pytest.mark.parametrize(("level", "servers"), [("L2", 2), ("L1", 1)])
 def test_everything_ends_with_the_host(level, servers, tmp_path):
     """A host that is killed without warning takes along its programs, judges, sessions and the fork server."""
-    host = subprocess.Popen([sys.executable, "-c", HOST, level], env={**os.environ, "TMPDIR": str(tmp_path)})
     mounts = Path("/proc/self/mounts").read_text()
-    assert contract.eventually(lambda: len(contract.descendants(host.pid)) >= servers + UNDER_WAY)
-    family = contract.descendants(host.pid)
-    host.kill()
-    killed = time.monotonic()
-    assert contract.eventually(lambda: not any(map(alive, family)))
-    print(f"all gone after {time.monotonic() - killed:.2f} s")
-    host.wait()
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", HOST, level], env=environment) as host:
+        try:
+            started = contract.eventually(lambda: len(contract.descendants(host.pid)) >= servers + UNDER_WAY)
+            family = contract.descendants(host.pid)
+        finally:
+            host.kill()
+        killed = time.monotonic()
+        assert started
+        assert contract.eventually(lambda: not any(map(alive, family)))
+        print(f"all gone after {time.monotonic() - killed:.2f} s")
     assert list(tmp_path.iterdir()) == []
     assert Path("/proc/self/mounts").read_text() == mounts
 
