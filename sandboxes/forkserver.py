@@ -455,6 +455,20 @@ def _preload(modules: list[str]) -> None:
             raise ValueError(f"{name} cannot be preloaded: {type(error).__name__}: {error}") from None
 
 
+def _box(level: str) -> str:
+    """Return what programs call home: their own folder at L2, at L1 nothing that can be written to.
+
+    At L0 it is one folder for all: there is no wall between them, but what they drop goes away with the server.
+    """
+    if level == "L0":
+        import tempfile
+
+        box = tempfile.mkdtemp(prefix="adas-")
+        os.chdir(box)
+        return box
+    return _BOX if level == "L2" else "/"
+
+
 def main(control: int, level: str, packages: str, preloaded: str) -> None:
     """Shut this process in at ``level``, say so on the control socket, and serve."""
     # The places of a program's descriptors are taken, so that none arrives there.
@@ -475,7 +489,8 @@ def main(control: int, level: str, packages: str, preloaded: str) -> None:
                 os.waitpid(pid, 0)
                 os._exit(0)
             kernel.die_with_parent()
-        guest.prepare(_BOX if level == "L2" else "/")
+        box = _box(level)
+        guest.prepare(box)
         if packages:
             guest.lend(packages)
         _preload(preloaded.split())
@@ -492,4 +507,8 @@ def main(control: int, level: str, packages: str, preloaded: str) -> None:
     gc.freeze()
     _tell(channel.fileno(), json.dumps({"level": level}).encode())
     Server(channel, jail).serve()
+    if level == "L0":
+        import shutil
+
+        shutil.rmtree(box, ignore_errors=True)
     os._exit(0)

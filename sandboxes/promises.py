@@ -163,6 +163,7 @@ import os, sys
 for place in ("/", "/etc", "/usr", "/dev/shm", "/tmp", os.path.dirname(os.__file__), os.path.dirname(sys.executable)):
     try:
         open(place + "/evil", "w").close()
+        os.unlink(place + "/evil")
         print("wrote to", place)
     except OSError: pass
 try:
