@@ -139,7 +139,10 @@ def _quiet(outcome: Outcome) -> None:
 def attack_judge(sandbox: ProcessSandbox, before: bytes, answer: bytes) -> None:
     """A candidate floods the judge when it is loaded and when it is called."""
     code = f"{_SAY}\nsay(3, {before!r})\ndef f(x):\n    say(3, {answer!r})\n    os._exit(0)"
-    tests = [f"assert {SECRET!r} == f([1])", f"assert {SECRET!r} == f([2])"]  # in this order they need a judge
+    tests = [
+        f"assert {SECRET!r} == f([1])",
+        f"assert {SECRET!r} == f([2])",
+    ]  # in this order they need a judge
     outcome = sandbox.check(code, tests, entry="f", limits=LIMITS)
     assert outcome.passed == (False, False), outcome
     _quiet(outcome)
