@@ -64,10 +64,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     "laptop": {
         "search_tasks": 8,
         "selection_tasks": 8,
-        "test_tasks": 60,
-        "generations": 2,
-        "width": 6,
+        "test_tasks": 80,
+        "generations": 4,
+        "width": 8,
         "finalists": 2,
+        "finish_share": 0.5,
         "budget": "18m",
     },
     "smoke": {

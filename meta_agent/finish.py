@@ -93,19 +93,22 @@ class Finish:
         cast = self.cast(contenders)
         programs = list({program.id: program for program in cast.values()}.values())
         self.archive.open_split(self.run, "test", tuple(program.id for program in programs))
-        self.measure(programs, "test", share=1.0)
+        while self.measure(programs, "test", share=1.0):
+            pass  # what a cautious estimate left over buys more tasks
         return self.card(cast)
 
-    def measure(self, programs: Sequence[Program], split: Split, share: float) -> None:
-        """Evaluate on the first tasks of a split, as many as a share of what is left affords."""
+    def measure(self, programs: Sequence[Program], split: Split, share: float) -> bool:
+        """Evaluate on further tasks of a split, as many as a share of what is left affords; tell if there were any."""
         known = [cost for program in programs if (cost := self.tokens(program.id))]
         a_task = len(programs) * sum(known) / max(1, len(known))
         tasks = self.domain.tasks(split)
-        affordable = min(len(tasks), share * self.tokens_left() / max(1.0, a_task))
+        begun = max(len(self.rollouts(program.id, split)) for program in programs)
+        affordable = min(len(tasks), begun + share * self.tokens_left() / max(1.0, a_task))
         try:
             self.evaluator.evaluate(self.run, programs, tasks[: int(affordable)], split)
         except BudgetError:
-            return  # the estimate was too low: the card counts the tasks that all were measured on
+            return False  # the estimate was too low: the card counts the tasks that all were measured on
+        return int(affordable) > begun
 
     def contenders(self) -> list[Program]:
         """Return the best discovered programs and the best hand-designed agents by their search-split mean."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import math
 from math import comb
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,10 @@ SEEDS = [load_agent("direct"), load_agent("self_consistency"), load_agent("self_
 
 
 def finish(bench: Bench, *found: Program) -> ScoreCard:
+    return prepare(bench, *found)()
+
+
+def prepare(bench: Bench, *found: Program) -> Finish:
     for slot, program in enumerate(SEEDS):
         bench.archive.add_program(program)
         bench.archive.add_member(Member("r", program.id, 0, slot, proposer="hand"))
@@ -34,7 +39,7 @@ def finish(bench: Bench, *found: Program) -> ScoreCard:
         bench.archive.add_member(Member("r", program.id, 1, slot, (SEEDS[0].id,)))
     bench.evaluator.evaluate("r", [*SEEDS, *found], bench.domain.tasks("search"), "search")
     parts = {"domain": bench.domain, "archive": bench.archive, "evaluator": bench.evaluator}
-    return Finish(run="r", config=SearchConfig(), **parts)()  # type: ignore[arg-type]
+    return Finish(run="r", config=SearchConfig(), **parts)  # type: ignore[arg-type]
 
 
 def test_a_real_gain_is_said(bench: Bench) -> None:
@@ -106,3 +111,23 @@ def test_the_card_fits_80_columns(bench: Bench) -> None:
     show(finish(bench, PERFECT), Console(file=shown, width=80))
     assert "Perfect" in shown.getvalue()
     assert "finalist - best hand-designed" in shown.getvalue()
+
+
+def test_what_an_estimate_left_over_buys_more_test_tasks(bench: Bench) -> None:
+    ready = prepare(bench, PERFECT)
+    asked: list[float] = []
+
+    def left() -> float:
+        openings = bench.archive.openings("r")
+        if not openings:
+            return math.inf  # for the selection
+        known = [cost for program in openings[-1].programs if (cost := ready.tokens(program))]
+        a_task = len(openings[-1].programs) * sum(known) / len(known)
+        asked.append(a_task)
+        return (2.5 * a_task, 1.5 * a_task, 0.5 * a_task)[len(asked) - 1]
+
+    ready.tokens_left = left
+    card = ready()
+    assert len(asked) == 3
+    assert {line.tasks for line in card.lines} == {3}
+    assert "afforded 3 of 8" in card.verdict
