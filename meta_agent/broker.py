@@ -320,7 +320,8 @@ def _text(request: dict[str, Json], name: str) -> str:
 def _texts(request: dict[str, Json], name: str, at_least: int = 0) -> list[str]:
     value = request.get(name, [])
     if not isinstance(value, list) or not at_least <= len(value) <= MAX_CANDIDATES:
-        raise _BadFieldError(f"{name}: expected a list of {at_least} to {MAX_CANDIDATES} texts")
+        came = f"{len(value)} of them" if isinstance(value, list) else type(value).__name__
+        raise _BadFieldError(f"{name}: expected a list of {at_least} to {MAX_CANDIDATES} texts, got {came}")
     return [item if isinstance(item, str) else str(item) for item in value]
 
 

@@ -70,7 +70,10 @@ def _contract(tree: ast.Module) -> list[str]:
     if not any(isinstance(node, ast.Return) and node.value is not None for node in ast.walk(forward)):
         problems.append("forward must return the answer")
     if not any(isinstance(node, ast.Attribute) and node.attr == "llm" for node in ast.walk(tree)):
-        problems.append("the program never calls kit.llm: it must use the model")
+        problems.append(
+            "the program never calls kit.llm: it must ask the model for the solution, "
+            "for example reply = kit.llm(task.prompt), and give kit.extract(reply) to kit.run"
+        )
     return problems
 
 

@@ -13,6 +13,9 @@ from typing import Any
 
 Call = Callable[[dict[str, Any]], dict[str, Any]]
 
+MAX_CANDIDATES = 32
+ONE_REPLY = "kit.llm returns one text, and a list of texts only with n=2 or more; use append for one text"
+
 
 class KitError(RuntimeError):
     """The host refused a request: the text says why (no calls left, a prompt that is too long, a bad argument)."""
@@ -124,7 +127,10 @@ class Kit:
         chosen = self._task.visible_tests if tests is None else [str(test) for test in tests]
         return self._chosen("select", candidates, tests=chosen, method=method)
 
-    def _chosen(self, op: str, options: list[Any], **fields: Any) -> Any:
+    def _chosen(self, op: str, options: Any, **fields: Any) -> Any:
+        if isinstance(options, str) or len(options) > MAX_CANDIDATES:
+            came = "one text" if isinstance(options, str) else f"{len(options)} of them"
+            raise KitError(f"expected a list of at most {MAX_CANDIDATES} texts, got {came}: {ONE_REPLY}")
         options = list(options)
         texts = [self.extract(str(option)) for option in options]
         return options[self._ask(op, candidates=texts, **fields)["index"]]

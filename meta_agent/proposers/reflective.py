@@ -171,7 +171,7 @@ class ReflectiveProposer:
         """Show the program and what stopped it; ask for the corrected whole."""
         answer = self._complete(
             f"{self.contract}\n\nExample of the form:\n```python\n{self.example}\n```\n\nThis program:\n"
-            f"```python\n{proposal.source}\n```\n\nfails with:\n{error[-1200:]}\n\n"
+            f"```python\n{proposal.source}\n```\n\nfails with:\n{error[-1200:]}\n{_advice(error)}\n"
             "Reply with the whole corrected program.",
             draw + 100_000 * attempt,
         )
@@ -226,6 +226,23 @@ class _OneKind(ast.NodeTransformer):
             ):
                 return (value == self.kind) == isinstance(op, ast.Eq)
         return None
+
+
+ADVICE = (
+    ("UnboundLocalError", "Give that name a value before the loop or the branch."),
+    ("NameError", "That name exists nowhere: write its value out, as plain text if it stands in a prompt."),
+    ("task has no", "What is no field of task must be written out as plain text in the prompt."),
+    (
+        "IndexError",
+        "A list can be shorter than expected. task.prompt is text of any form: do not split it.",
+    ),
+    ("must return the answer", "End forward with: return code"),
+)
+"""What a small model needs to be told beside the error itself, by a text in it."""
+
+
+def _advice(error: str) -> str:
+    return next((f"{words}\n" for sign, words in ADVICE if sign in error), "")
 
 
 def _read(answer: str, before: Proposal) -> Proposal:

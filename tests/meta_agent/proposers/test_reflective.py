@@ -79,3 +79,13 @@ def test_answers_have_their_own_contract() -> None:
     proposer = ReflectiveProposer(gateway, "meta", description="Sums.", kind="answer")
     assert "kit.run" not in proposer.contract
     assert "Answer: " in proposer.contract
+
+
+def test_an_error_comes_with_advice_for_a_small_model() -> None:
+    proposer, seen = author(lambda _: f"```python\n{PROGRAM}\n```")
+    for attempt, error in enumerate(
+        ("UnboundLocalError: local variable 'code'", "ZeroDivisionError: zero"), 1
+    ):
+        proposer.repair(BEFORE, error, attempt, draw=0)
+    assert "before the loop" in seen[0].messages[-1].content
+    assert "before the loop" not in seen[1].messages[-1].content
