@@ -60,7 +60,7 @@ class SearchConfig(BaseModel):
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    # laptop: a first result without a key in a quarter of an hour; smoke: minutes; adas: the paper's generations
+    # laptop: a first result without a key in less than twenty minutes; smoke: minutes; adas: the paper's generations
     "laptop": {
         "search_tasks": 8,
         "selection_tasks": 8,
@@ -69,7 +69,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "width": 8,
         "finalists": 2,
         "finish_share": 0.5,
-        "budget": "18m",
+        "calls_per_task": 8,
+        "budget": "19m",
     },
     "smoke": {
         "search_tasks": 3,
