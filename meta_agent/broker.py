@@ -14,6 +14,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from meta_agent import partial
+from meta_agent.agents.kit import MAX_CANDIDATES
 from meta_agent.errors import RequestError
 from meta_agent.llm.llm import Completion, Message, Request
 from meta_agent.selectors import (
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 RUN_LIMITS = Limits(wall_s=20.0, cpu_s=4.0)
 STOP = ("\n```\n",)
 """A reply ends at its closing code fence: small models go on explaining for ever."""
-MAX_CANDIDATES = 32
 MAX_TRACE_TEXT = 20_000
 MAX_TRACE = 4_000_000
 """Characters of a rollout's trace; a request beyond that is answered, but not kept."""
