@@ -133,14 +133,21 @@ class End:
         if self.status >= 0:
             return None, f"the program ended its process (exit status {self.status}) before it was done"
         killed = -self.status in (signal.SIGKILL, signal.SIGXCPU)
-        cpu = self.cpu_s / max(1, math.ceil(limits.cpu_s))
-        memory = self.peak_mb / max(1, limits.memory_mb)
-        # The kernel counts whole ticks and, on a busy machine, may kill long before the limit.
-        if killed and cpu > (0.5 if memory < 0.8 else 0.8):
-            return "cpu", f"stopped: more than {limits.cpu_s:g} s of processor time"
-        if killed and memory > 0.8:
-            return "memory", f"stopped: out of memory at {self.peak_mb:.0f} MiB"
+        if killed and (found := killer(self.cpu_s, self.peak_mb, limits)):
+            return found
         return "signal", f"the program was killed by {signal.Signals(-self.status).name}"
+
+
+def killer(cpu_s: float, peak_mb: float, limits: Limits) -> tuple[Limit, str] | None:
+    """Return the limit, and the error that says so, for which the kernel killed a process; None if for neither."""
+    cpu = cpu_s / max(1, math.ceil(limits.cpu_s))
+    memory = peak_mb / max(1, limits.memory_mb)
+    # The kernel counts whole ticks and, on a busy machine, may kill long before the limit.
+    if cpu > (0.5 if memory < 0.8 else 0.8):
+        return "cpu", f"stopped: more than {limits.cpu_s:g} s of processor time"
+    if memory > 0.8:
+        return "memory", f"stopped: out of memory at {peak_mb:.0f} MiB"
+    return None
 
 
 def overtime(limit: Limit, limits: Limits) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import math
 import os
 import random
 import select
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from sandboxes import cases, wire
 from sandboxes.environment import site_packages
-from sandboxes.execution import answer, overtime, safe, shorten
+from sandboxes.execution import answer, killer, overtime, safe, shorten
 from sandboxes.sandbox import (
     Call,
     Exchange,
@@ -742,13 +741,8 @@ class _Program:
         if status >= 0:
             return None, f"the program ended its process (exit status {status}) before it was done"
         killed = status == -signal.SIGKILL
-        cpu = end["cpu_s"] / max(1, math.ceil(limits.cpu_s))
-        memory = end["peak_mb"] / max(1, limits.memory_mb)
-        # The kernel counts whole ticks and, on a busy machine, may kill long before the limit.
-        if killed and cpu > (0.5 if memory < 0.8 else 0.8):
-            return "cpu", f"stopped: more than {limits.cpu_s:g} s of processor time"
-        if killed and memory > 0.8:
-            return "memory", f"stopped: out of memory at {end['peak_mb']:.0f} MiB"
+        if killed and (found := killer(end["cpu_s"], end["peak_mb"], limits)):
+            return found
         if killed and self._stopped:
             return None, "the program closed its channel to the host and went on"
         return "signal", f"the program was killed by {signal.Signals(-status).name}"
