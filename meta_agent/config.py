@@ -62,8 +62,8 @@ class SearchConfig(BaseModel):
 PRESETS: dict[str, dict[str, Any]] = {
     # laptop: a first result without a key in less than twenty minutes; smoke: minutes; adas: the paper's generations
     "laptop": {
-        "search_tasks": 8,
-        "selection_tasks": 8,
+        "search_tasks": 12,
+        "selection_tasks": 12,
         "test_tasks": 80,
         "generations": 4,
         "width": 8,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from sandboxes import Json, Limits, Sandbox, SandboxFaultError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from domains import Domain, Task
 
@@ -62,7 +64,7 @@ class Evaluator:
     Args:
         archive: receives every rollout as it ends.
         workers: rollouts in flight.
-        admit: called before each rollout; may raise BudgetError to end an evaluation.
+        admit: entered around each rollout; may wait, or raise BudgetError to end an evaluation.
         observe: called after each stored rollout, from any worker thread.
     """
 
@@ -76,7 +78,7 @@ class Evaluator:
         model: str,
         workers: int = 8,
         allowance: Allowance | None = None,
-        admit: Callable[[], None] = lambda: None,
+        admit: Callable[[], AbstractContextManager[None]] = nullcontext,
         observe: Callable[[Evaluation, Rollout], None] = lambda _evaluation, _rollout: None,
     ) -> None:
         self.archive = archive
@@ -145,9 +147,9 @@ class Evaluator:
         return evaluation
 
     def _keep(self, evaluation: Evaluation, program: Program, task: Task) -> None:
-        self.raise_if_stopped()
-        self.admit()
-        rollout = self._rollout(evaluation.id, program, task, evaluation.seed)
+        with self.admit():
+            self.raise_if_stopped()
+            rollout = self._rollout(evaluation.id, program, task, evaluation.seed)
         self.archive.add_rollout(rollout)
         self.observe(evaluation, rollout)
 

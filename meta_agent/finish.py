@@ -7,6 +7,7 @@ Published agent searches report the best of many noisy numbers; this one reports
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from dataclasses import asdict, dataclass
@@ -18,11 +19,12 @@ from meta_agent.agents import load_agent, self_consistency_of
 from meta_agent.errors import BudgetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from domains import Domain
     from meta_agent.config import SearchConfig
     from meta_agent.evaluation import Evaluator
+    from meta_agent.pace import Pace
 
 HAND_FINALISTS = 2
 MAX_SAMPLES = 16
@@ -83,8 +85,7 @@ class Finish:
     domain: Domain
     archive: Archive
     evaluator: Evaluator
-    tokens_left: Callable[[], float] = lambda: math.inf
-    """What is left of the budget, in tokens."""
+    pace: Pace
 
     def __call__(self) -> ScoreCard:
         """Select, test and report, on as many tasks as the budget still affords."""
@@ -93,22 +94,16 @@ class Finish:
         cast = self.cast(contenders)
         programs = list({program.id: program for program in cast.values()}.values())
         self.archive.open_split(self.run, "test", tuple(program.id for program in programs))
-        while self.measure(programs, "test", share=1.0):
-            pass  # what a cautious estimate left over buys more tasks
+        self.measure(programs, "test", share=1.0)
         return self.card(cast)
 
-    def measure(self, programs: Sequence[Program], split: Split, share: float) -> bool:
-        """Evaluate on further tasks of a split, as many as a share of what is left affords; tell if there were any."""
+    def measure(self, programs: Sequence[Program], split: Split, share: float) -> None:
+        """Evaluate on the tasks of a split, in their order, until a share of what is left is used."""
         known = [cost for program in programs if (cost := self.tokens(program.id))]
-        a_task = len(programs) * sum(known) / max(1, len(known))
-        tasks = self.domain.tasks(split)
-        begun = max(len(self.rollouts(program.id, split)) for program in programs)
-        affordable = min(len(tasks), begun + share * self.tokens_left() / max(1.0, a_task))
-        try:
-            self.evaluator.evaluate(self.run, programs, tasks[: int(affordable)], split)
-        except BudgetError:
-            return False  # the estimate was too low: the card counts the tasks that all were measured on
-        return int(affordable) > begun
+        self.pace.spend(share, sum(known) / max(1, len(known)))
+        # short of budget, the card counts the tasks that all were measured on
+        with contextlib.suppress(BudgetError):
+            self.evaluator.evaluate(self.run, programs, self.domain.tasks(split), split)
 
     def contenders(self) -> list[Program]:
         """Return the best discovered programs and the best hand-designed agents by their search-split mean."""

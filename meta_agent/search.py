@@ -19,6 +19,7 @@ from langgraph.types import Send
 
 from archive import Archive, Failure, Member, Program
 from meta_agent.check import check, fingerprint
+from meta_agent.errors import BudgetError
 from meta_agent.parents import Candidate as ParentCandidate
 from meta_agent.parents import choose_parents
 from meta_agent.proposers import Example, Proposal, Proposer
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from langgraph.checkpoint.base import BaseCheckpointSaver
+    from langgraph.types import StateSnapshot
 
     from domains import Domain
     from meta_agent.config import SearchConfig
@@ -90,7 +92,11 @@ class Search:
             "recursion_limit": 10 + 2 * self.config.generations + 4 * self.config.repairs,
         }
         begun = graph.get_state(thread).created_at is not None
-        graph.invoke(None if begun else {"generation": 0, "candidates": []}, thread, durability="sync")
+        try:
+            graph.invoke(None if begun else {"generation": 0, "candidates": []}, thread, durability="sync")
+        except BudgetError:
+            self.keep_ended(graph.get_state(thread))
+            raise
 
     def generations(self) -> Any:
         """Return the outer graph: seed -> [select -> candidates -> keep] until enough."""
@@ -237,9 +243,14 @@ class Search:
         """Add the generation's programs that ran to the archive, in the order of their slots."""
         generation = state["generation"]
         ended = [cast("Candidate", c) for c in state["candidates"] if c["generation"] == generation]
-        seen: set[str] = set()
+        kept = {
+            member.slot: fingerprint(self.archive.program(member.program).source)
+            for member in self.archive.members(self.run)
+            if member.generation == generation
+        }
+        seen = set(kept.values())
         for candidate in sorted(ended, key=lambda c: c["slot"]):
-            if candidate["error"]:
+            if candidate["error"] or candidate["slot"] in kept:
                 continue
             mark = fingerprint(candidate["proposal"]["source"])
             if mark in seen:
@@ -261,6 +272,12 @@ class Search:
             )
         self.archive.flush()
         return {"generation": generation + 1}
+
+    def keep_ended(self, cut: StateSnapshot) -> None:
+        """Keep the programs of an unfinished generation that ran; a resumed run keeps them again, among the rest."""
+        ended = [candidate for task in cut.tasks if task.result for candidate in task.result["candidates"]]
+        if ended:
+            self.keep({"generation": ended[0]["generation"], "candidates": ended})
 
     def scores(self) -> dict[str, dict[str, float]]:
         """Return the search-split scores of every member: program id -> task id -> score."""

@@ -109,7 +109,7 @@ def run_search(archive: Archive, run: str, config: SearchConfig, console: Consol
             domain=evaluator.domain,
             archive=archive,
             evaluator=evaluator,
-            tokens_left=pace.tokens_left,
+            pace=pace,
         )
         archive.set_run_state(run, "running")
         try:
@@ -117,7 +117,6 @@ def run_search(archive: Archive, run: str, config: SearchConfig, console: Consol
                 loop()
             except BudgetError as error:
                 display.say(f"Search ends: {error}")
-            pace.finishing = True
             display.say("Selection and sealed test.")
             card = finish()
         except StoppedError:
@@ -242,7 +241,7 @@ def _parts(
             sandbox=sandbox,
             model=config.model,
             workers=workers,
-            admit=pace.admit,
+            admit=pace.rollout,
             observe=display.rollout,
             allowance=Allowance(
                 calls=config.calls_per_task, tokens=config.tokens_per_task, wall_s=config.seconds_per_task

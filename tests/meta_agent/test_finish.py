@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import math
 from math import comb
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,8 @@ from archive import ArchiveError, Member, Program
 from meta_agent.agents import load_agent
 from meta_agent.config import SearchConfig
 from meta_agent.finish import Finish, ScoreCard
+from meta_agent.llm import Budget, Spend
+from meta_agent.pace import Pace
 from meta_agent.scorecard import show
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def prepare(bench: Bench, *found: Program) -> Finish:
         bench.archive.add_member(Member("r", program.id, 1, slot, (SEEDS[0].id,)))
     bench.evaluator.evaluate("r", [*SEEDS, *found], bench.domain.tasks("search"), "search")
     parts = {"domain": bench.domain, "archive": bench.archive, "evaluator": bench.evaluator}
-    return Finish(run="r", config=SearchConfig(), **parts)  # type: ignore[arg-type]
+    return Finish(run="r", config=SearchConfig(), pace=Pace(Budget(), 0.4), **parts)  # type: ignore[arg-type]
 
 
 def test_a_real_gain_is_said(bench: Bench) -> None:
@@ -113,21 +114,18 @@ def test_the_card_fits_80_columns(bench: Bench) -> None:
     assert "finalist - best hand-designed" in shown.getvalue()
 
 
-def test_what_an_estimate_left_over_buys_more_test_tasks(bench: Bench) -> None:
+def test_the_test_goes_on_until_the_budget_is_used(bench: Bench) -> None:
+    budget = Budget(tokens=100_000)
     ready = prepare(bench, PERFECT)
-    asked: list[float] = []
-
-    def left() -> float:
-        openings = bench.archive.openings("r")
-        if not openings:
-            return math.inf  # for the selection
-        known = [cost for program in openings[-1].programs if (cost := ready.tokens(program))]
-        a_task = len(openings[-1].programs) * sum(known) / len(known)
-        asked.append(a_task)
-        return (2.5 * a_task, 1.5 * a_task, 0.5 * a_task)[len(asked) - 1]
-
-    ready.tokens_left = left
+    ready.pace = Pace(budget, 0.4)
+    bench.evaluator.admit = ready.pace.rollout
+    bench.evaluator.observe = lambda _evaluation, rollout: budget.restore(
+        Spend(rollout.prompt_tokens + rollout.completion_tokens)
+    )
+    spent = ready.tokens(PERFECT.id) * 8
+    budget.restore(Spend(int(100_000 - 10 * spent)))
     card = ready()
-    assert len(asked) == 3
-    assert {line.tasks for line in card.lines} == {3}
-    assert "afforded 3 of 8" in card.verdict
+    (measured,) = {line.tasks for line in card.lines}
+    assert 0 < measured < 8
+    assert f"afforded {measured} of 8" in card.verdict
+    assert 0 < 100_000 - budget.spent.tokens < 2 * max(line.tokens for line in card.lines)

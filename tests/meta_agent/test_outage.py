@@ -15,9 +15,10 @@ from meta_agent.config import SearchConfig
 from meta_agent.errors import OutageError
 from meta_agent.evaluation import Allowance, Evaluator
 from meta_agent.finish import Finish
-from meta_agent.llm import Backend, Cache, Gateway, Retries
+from meta_agent.llm import Backend, Budget, Cache, Gateway, Retries
 from meta_agent.llm.llm import Message, Request
 from meta_agent.llm.openai_compatible import OpenAICompatible
+from meta_agent.pace import Pace
 from meta_agent.proposers import ReflectiveProposer
 from meta_agent.search import Search
 from tests.meta_agent import rehearsal
@@ -83,7 +84,8 @@ def search(folder: Path, sandbox: ProcessSandbox, fault: Fault, retries: Retries
                 proposer=proposer,
                 seeds=seeds,
             )(SqliteSaver(checkpoints))
-            Finish(run="r", config=config, domain=domain, archive=archive, evaluator=evaluator)()
+            pace = Pace(Budget(), config.finish_share)
+            Finish(run="r", config=config, domain=domain, archive=archive, evaluator=evaluator, pace=pace)()
         finally:
             evaluator.close()
             evaluations = archive.evaluations(run="r")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,10 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 
 from meta_agent.agents import load_agent
 from meta_agent.config import SearchConfig
+from meta_agent.errors import BudgetError
 from meta_agent.finish import Finish
+from meta_agent.llm import Budget
+from meta_agent.pace import Pace
 from meta_agent.proposers import Example, Proposal, ReflectiveProposer
 from meta_agent.search import Search
 
@@ -143,7 +147,12 @@ def test_the_archive_is_the_same_whatever_the_timing(bench: Bench) -> None:
             seeds=SEEDS,
         )(SqliteSaver(sqlite3.connect(":memory:", check_same_thread=False)))
         card = Finish(
-            run=run, config=config, domain=bench.domain, archive=bench.archive, evaluator=evaluator
+            run=run,
+            config=config,
+            domain=bench.domain,
+            archive=bench.archive,
+            evaluator=evaluator,
+            pace=Pace(Budget(), 0.4),
         )()
         evaluator.close()
         members = [
@@ -179,3 +188,35 @@ def test_enough_ends_the_search_early(bench: Bench, stop_at: int) -> None:
     )
     loop(InMemorySaver())
     assert max(m.generation for m in bench.archive.members("r")) == stop_at
+
+
+def test_a_cut_generation_keeps_what_ran_and_a_resumed_one_goes_on(bench: Bench) -> None:
+    script = Script({n: [SOLVER.format(n=n)] for n in range(3)})
+    propose, budget_is_left = script.propose, False
+
+    def propose_late(parents: Sequence[Example], draw: int) -> Proposal:
+        if draw == 2 and not budget_is_left:
+            deadline = time.monotonic() + 30
+            while len(bench.archive.evaluations(run="r")) < 4 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            time.sleep(0.5)
+            raise BudgetError("used up")
+        return propose(parents, draw)
+
+    script.propose = propose_late  # type: ignore[method-assign]
+    checkpoints = InMemorySaver()
+    loop = Search(
+        run="r",
+        config=SearchConfig(generations=1, width=3),
+        domain=bench.domain,
+        archive=bench.archive,
+        evaluator=bench.evaluator,
+        proposer=script,
+        seeds=SEEDS,
+    )
+    with pytest.raises(BudgetError):
+        loop(checkpoints)
+    assert [m.slot for m in bench.archive.members("r") if m.generation == 1] == [0, 1]
+    budget_is_left = True
+    loop(checkpoints)
+    assert [m.slot for m in bench.archive.members("r") if m.generation == 1] == [0, 1, 2]
