@@ -168,14 +168,20 @@ class ReflectiveProposer:
         return improved if not check(improved.source) or check(proposal.source) else proposal
 
     def repair(self, proposal: Proposal, error: str, attempt: int, draw: int) -> Proposal:
-        """Show the program and what stopped it; ask for the corrected whole."""
-        answer = self._complete(
-            f"{self.contract}\n\nExample of the form:\n```python\n{self.example}\n```\n\nThis program:\n"
-            f"```python\n{proposal.source}\n```\n\nfails with:\n{error[-1200:]}\n{_advice(error)}\n"
-            "Reply with the whole corrected program.",
-            draw + 100_000 * attempt,
-        )
-        return _read(answer, proposal)
+        """Show the program and what stopped it; ask for the corrected whole, from the second time on for a fresh start.
+
+        A small model that did not see its mistake the first time writes the same program again.
+        """
+        prompt = f"{self.contract}\n\nExample of the form:\n```python\n{self.example}\n```\n\n"
+        failure = f"fails with:\n{error[-1200:]}\n{_advice(error)}\n"
+        if attempt == 1:
+            prompt += f"This program:\n```python\n{proposal.source}\n```\n\n{failure}Reply with the whole corrected program."
+        else:
+            prompt += (
+                f"A program that was to do this: {proposal.direction}\n{failure}Start again: change the example just as "
+                "far as needed to do this. Begin with a '# name:' and an '# idea:' comment, then def forward(task, kit)."
+            )
+        return _read(self._complete(prompt, draw + 100_000 * attempt), proposal)
 
     def _outline(self, parent: Example) -> str:
         """Return the parent's source for this kind of task only, headed like the example."""
@@ -237,6 +243,7 @@ ADVICE = (
         "A list can be shorter than expected. task.prompt is text of any form: do not split it.",
     ),
     ("must return the answer", "End forward with: return code"),
+    ("never calls kit.llm", "Only kit.llm writes anything: code = kit.extract(kit.llm(prompt))."),
 )
 """What a small model needs to be told beside the error itself, by a text in it."""
 

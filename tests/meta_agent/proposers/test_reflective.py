@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meta_agent.llm import FREE, Backend, Gateway, ScriptedLLM
@@ -72,6 +73,17 @@ def test_a_repair_sees_the_error_and_is_drawn_anew_each_time() -> None:
     assert "ZeroDivisionError: x" in seen[0].messages[-1].content
     assert PROGRAM in seen[0].messages[-1].content
     assert seen[0].sample != seen[1].sample
+
+
+def test_a_second_repair_starts_again_from_the_example() -> None:
+    proposer, seen = author(lambda _: f"```python\n{OTHER}\n```")
+    failed = replace(BEFORE, direction="vote among roles")
+    assert proposer.repair(failed, "IndexError: x", 2, 0).source == OTHER
+    prompt = seen[0].messages[-1].content
+    assert PROGRAM not in prompt
+    assert proposer.example in prompt
+    assert "vote among roles" in prompt
+    assert "IndexError: x" in prompt
 
 
 def test_answers_have_their_own_contract() -> None:
