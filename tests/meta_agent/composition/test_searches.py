@@ -5,7 +5,7 @@ from statistics import median
 
 import pytest
 
-from meta_agent.composition import MCTS, SMBO, at_random, made, walk
+from meta_agent.composition import MCTS, SMBO, TPE, at_random, made, walk
 from meta_agent.composition.mcts import Node
 from tests.meta_agent.composition.toy import CHOICES, OPTIONS, RandomSearch, evaluations, reward, space
 
@@ -24,6 +24,10 @@ def test_tree_search_reaches_the_optimum() -> None:
 
 def test_the_regression_reaches_the_optimum() -> None:
     assert median(evaluations(SMBO(space), seed) for seed in range(40)) <= 34 * WITHIN
+
+
+def test_optuna_reaches_the_optimum() -> None:
+    assert median(evaluations(TPE(space), seed) for seed in range(9)) <= 60
 
 
 def test_visits_add_up() -> None:
