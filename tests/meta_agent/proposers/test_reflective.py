@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meta_agent.llm import FREE, Backend, Gateway, ScriptedLLM
-from meta_agent.proposers import Example, Proposal, ReflectiveProposer
+from meta_agent.proposers import Example, Proposal, ReflectiveProposer, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 
 PROGRAM = "# name: Twice\n# idea: ask twice\ndef forward(task, kit):\n    return kit.vote([kit.llm(task.prompt), kit.llm(task.prompt)])"
 OTHER = PROGRAM.replace("Twice", "Thrice")
-PARENTS = [
-    Example(
-        "Alpha", '"""Docs."""\n\ndef forward(task, kit):\n    return kit.llm(task.prompt)', 0.5, ("timeout",)
-    )
-]
+PARENT = Example(
+    program="a",
+    name="Alpha",
+    source='"""Docs."""\n\ndef forward(task, kit):\n    return kit.llm(task.prompt)',
+    scores={"1": 1.0, "2": 0.0},
+    failures=("timeout",),
+)
 BEFORE = Proposal(name="Twice", thought="ask twice", source=PROGRAM, direction="ask more than once")
 
 
@@ -32,13 +34,18 @@ def author(reply: Callable[[Request], str]) -> tuple[ReflectiveProposer, list[Re
     return ReflectiveProposer(gateway, "meta", description="Sums.", kind="code"), seen
 
 
+def turn(draw: int) -> Turn:
+    return Turn(members=(PARENT,), parents=(PARENT,), draw=draw)
+
+
 def test_a_proposal_is_read_from_a_code_block() -> None:
     proposer, seen = author(
         lambda _: f"Here it is:\n```python\n{PROGRAM}\n\nprint(forward(1, 2))\n```\nEnjoy."
     )
-    proposal = proposer.propose(PARENTS, draw=3)
+    proposal = proposer.propose(turn(3))
     assert (proposal.name, proposal.thought, proposal.source) == ("Twice", "ask twice", PROGRAM)
     assert proposal.direction == proposer.directions[3]
+    assert proposal.parents == ("a",)
     prompt = seen[0].messages[-1].content
     assert "This program scores 50%" in prompt
     assert "# name: Alpha" in prompt
@@ -50,8 +57,8 @@ def test_a_proposal_is_read_from_a_code_block() -> None:
 def test_equal_directions_are_drawn_anew() -> None:
     proposer, seen = author(lambda _: PROGRAM)
     n = len(proposer.directions)
-    proposer.propose(PARENTS, draw=1)
-    proposer.propose(PARENTS, draw=1 + n)
+    proposer.propose(turn(1))
+    proposer.propose(turn(1 + n))
     assert seen[0].messages == seen[1].messages
     assert seen[0].key() != seen[1].key()
 
@@ -63,7 +70,7 @@ def test_reflection_may_keep_improve_or_fail() -> None:
         ("```python\ndef forward(:\n```", PROGRAM),
     ):
         proposer, _ = author(lambda _, reply=reply: reply)  # type: ignore[misc]
-        assert proposer.reflect(BEFORE, PARENTS, 1, 0).source == expected
+        assert proposer.reflect(BEFORE, 1, 0).source == expected
 
 
 def test_a_repair_sees_the_error_and_is_drawn_anew_each_time() -> None:
