@@ -11,11 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from domains.domain import Domain, DomainError, Kind, Score, SplitName, Task
+from domains.splits import EVERY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["BENCHMARKS", "Domain", "DomainError", "Kind", "Score", "SplitName", "Task", "load_domain"]
+__all__ = [
+    "BENCHMARKS",
+    "EVERY",
+    "Domain",
+    "DomainError",
+    "Kind",
+    "Score",
+    "SplitName",
+    "Task",
+    "load_domain",
+]
 
 BENCHMARKS: Mapping[str, str] = {
     "humaneval": "domains.humaneval:humaneval",
@@ -34,7 +45,7 @@ def load_domain(spec: str, *, sizes: Mapping[SplitName, int] | None = None, seed
         spec: ``humaneval``, ``mbpp``, ``gsm8k``, ``mgsm`` or ``mgsm:LANGUAGE``, ``reasoning-gym:TASK``, a
             path to a ``.jsonl`` file, or ``dotted.path:Class`` of anything that is called with ``sizes`` and
             ``seed`` and returns a :class:`Domain`.
-        sizes: tasks per split; a split left out has its default size.
+        sizes: tasks per split; a split left out has its default size, :data:`EVERY` takes all that belong to it.
         seed: decides which tasks go to which split, and their order.
 
     Raises:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, cast
 from domains.benchmark import Benchmark, Item
 from domains.domain import DomainError, Score, SplitName, Task
 from domains.scoring import normal_text
-from domains.splits import DEFAULT_SIZES, NAMES, checked
+from domains.splits import DEFAULT_SIZES, EVERY, NAMES, checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -116,7 +116,8 @@ def reasoning_gym(
     items: list[Item] = []
     splits: dict[SplitName, list[str]] = {name: [] for name in NAMES}
     try:
-        puzzles = _puzzles(dataset, {**DEFAULT_SIZES, **checked(sizes)})
+        finite = {name: size for name, size in checked(sizes).items() if size != EVERY}
+        puzzles = _puzzles(dataset, {**DEFAULT_SIZES, **finite})
     except DomainError as error:
         raise DomainError(f"reasoning-gym:{task}: {error}") from None
     for split, number, entry in puzzles:

@@ -10,6 +10,7 @@ ends of what the others leave unused.
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ NAMES: tuple[SplitName, ...] = ("search", "selection", "test")
 
 DEFAULT_SIZES: Mapping[SplitName, int] = {"search": 32, "selection": 32, "test": 100}
 """Tasks a split has when nobody says otherwise (fewer where a part is smaller)."""
+
+EVERY = sys.maxsize
+"""As a size: every task of the split's part, and no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ def deal(
 
     Args:
         pools: disjoint sets of ids; each split belongs to exactly one pool.
-        sizes: tasks wanted per split; a split left out gets its default.
+        sizes: tasks wanted per split, or :data:`EVERY`; a split left out gets its default.
         seed: decides the order.
 
     Raises:
@@ -87,6 +91,7 @@ def checked(sizes: Mapping[SplitName, int] | None) -> dict[SplitName, int]:
 
 def _choose(parts: dict[SplitName, list[str]], asked: Mapping[SplitName, int]) -> dict[SplitName, list[str]]:
     have = sum(map(len, parts.values()))
+    asked = {name: len(parts[name]) if size == EVERY else size for name, size in asked.items()}
     if sum(asked.values()) > have:
         wanted = " + ".join(f"{name} {size}" for name, size in asked.items())
         raise DomainError(

@@ -11,6 +11,7 @@ _COMMANDS = {
     "search": "Discover agents: write, run, keep, and test the best.",
     "evaluate": "Measure agents side by side: the leaderboard.",
     "archive": "Look at what was discovered.",
+    "learn": "Train a local model on what was discovered, and keep it only if it wins.",
     "models": "Pull local models and install engines.",
     "sandbox": "Run a program in a sandbox, check what it promises, measure it.",
     "doctor": "Tell what is here, what is missing and how to get it.",

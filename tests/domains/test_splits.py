@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domains import DomainError
-from domains.splits import DEFAULT_SIZES, NAMES, Pool, deal, ordered, partition
+from domains.splits import DEFAULT_SIZES, EVERY, NAMES, Pool, deal, ordered, partition
 
 IDS = [f"task/{number}" for number in range(200)]
 SHARES = {"search": 32, "selection": 32, "test": 100}
@@ -93,6 +93,17 @@ def test_defaults_shrink_with_the_data() -> None:
     assert [len(tasks) for tasks in deal([Pool(IDS[:164], SHARES)], None, 0).values()] == list(
         DEFAULT_SIZES.values()
     )
+
+
+def test_every_task_of_a_part_and_no_more() -> None:
+    ids = [f"t{i}" for i in range(164)]
+    shares = {"search": 32, "selection": 32, "test": 100}
+    pool = [Pool(ids, shares)]
+    whole = deal(pool, dict.fromkeys(NAMES, EVERY), 0)
+    assert {name: sorted(part) for name, part in whole.items()} == {
+        name: sorted(part) for name, part in partition(ids, shares, 0).items()
+    }
+    assert deal(pool, {"test": EVERY}, 0)["search"] == whole["search"][: DEFAULT_SIZES["search"]]
 
 
 def test_splits_left_out_give_way_to_those_asked_for() -> None:
