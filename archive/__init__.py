@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from archive.errors import ArchiveError
 from archive.matrix import OutcomeMatrix
 from archive.records import (
+    Alarm,
     Call,
     Claim,
+    Drop,
     Evaluation,
     Failure,
     Member,
@@ -25,10 +27,12 @@ if TYPE_CHECKING:
     from archive.archive import Archive, Spent, Standing, default_path
 
 __all__ = [
+    "Alarm",
     "Archive",
     "ArchiveError",
     "Call",
     "Claim",
+    "Drop",
     "Evaluation",
     "Failure",
     "Member",

@@ -36,8 +36,10 @@ from archive import schema
 from archive.errors import ArchiveError
 from archive.matrix import OutcomeMatrix
 from archive.records import (
+    Alarm,
     Call,
     Claim,
+    Drop,
     Evaluation,
     Failure,
     Member,
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-Record = Run | Program | Member | Claim | Opening | Evaluation | Rollout | Failure | Call
+Record = Run | Program | Member | Claim | Opening | Evaluation | Rollout | Drop | Failure | Alarm | Call
 R = TypeVar("R", bound=Record)
 Row = dict[str, Any]
 
@@ -218,6 +220,22 @@ class Archive:
         """
         self.add_all([failure])
 
+    def add_drop(self, drop: Drop) -> None:
+        """Add why an evaluation ends before its last task.
+
+        Raises:
+            ArchiveError: The evaluation is unknown, or was dropped for another reason.
+        """
+        self.add_all([drop])
+
+    def add_alarm(self, alarm: Alarm) -> None:
+        """Add an alarm; the same one again changes nothing.
+
+        Raises:
+            ArchiveError: The run is unknown.
+        """
+        self.add_all([alarm])
+
     def add_evaluation(self, evaluation: Evaluation) -> None:
         """Add an evaluation; adding it again with more ``tasks`` raises the number it is asked to cover.
 
@@ -372,6 +390,16 @@ class Archive:
         """Return the failures of a run (or of all runs), oldest first."""
         return self._select(Failure, _equal(schema.failures, run=run))
 
+    def drops(self, run: str | None = None, program: str | None = None) -> list[Drop]:
+        """Return which evaluations ended early, and why, oldest first; ``run`` and ``program`` are full ids."""
+        evaluation = schema.evaluations
+        fits = select(evaluation.c.id).where(_equal(evaluation, run=run, program=program))
+        return self._select(Drop, schema.drops.c.evaluation.in_(fits))
+
+    def alarms(self, run: str | None = None, program: str | None = None) -> list[Alarm]:
+        """Return the alarms of a run (or of all runs), oldest first; ``program`` is a full id."""
+        return self._select(Alarm, _equal(schema.alarms, run=run, program=program))
+
     def openings(self, run: str | None = None) -> list[Opening]:
         """Return which splits a run (or any run) opened, for which programs."""
         return self._select(Opening, _equal(schema.openings, run=run))
@@ -486,7 +514,7 @@ class Archive:
         row: Row = {name: getattr(record, name) for name in _FIELDS[kind]}
         if row.get("created") == 0:
             row["created"] = time.time() if kind is Rollout else self._now()
-        if kind in (Failure, Call):
+        if kind in (Failure, Alarm, Call):
             row["digest"] = _digest({k: v for k, v in row.items() if k != "created" or kind is Call})
         for name, packed in _PACKED[kind]:
             row[name] = packed.pack(row[name])
@@ -671,6 +699,7 @@ _MAY_DIFFER: dict[type, set[str]] = {
     Opening: {"created"},
     Evaluation: {"tasks", "created"},
     Rollout: {"seconds", "cpu_seconds", "trace", "created"},
+    Drop: {"created"},
 }
 """Fields in which a record added again may differ from the one that is there."""
 
@@ -682,7 +711,9 @@ _ORDER: dict[type, tuple[str, ...]] = {
     Opening: ("created", "run", "split"),
     Evaluation: ("created", "id"),
     Rollout: ("created", "task"),
+    Drop: ("created", "evaluation"),
     Failure: ("created", "digest"),
+    Alarm: ("created", "digest"),
     Call: ("created", "digest"),
 }
 

@@ -182,6 +182,39 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
+class Drop:
+    """Why an evaluation ends before its last task: the program had lost its race against earlier ones."""
+
+    evaluation: str
+    tasks: int
+    """Tasks after which it was dropped."""
+    difference: float
+    """Its mean score on them minus that of the rivals that led."""
+    low: float
+    """Lower bound of the difference; like the upper one it holds at all times at once, with probability 1 - risk."""
+    high: float
+    risk: float
+    """Probability of dropping a program that is as good as any."""
+    reason: str
+    saved_calls: int
+    """Model calls that the other tasks would have taken, at its mean so far."""
+    created: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that looks as if scores could be had without solving tasks. It changes no score; a person must look."""
+
+    run: str
+    kind: Literal["sentinel", "leak", "no calls", "canary"]
+    words: str
+    program: str = ""
+    """Its id; empty when the alarm is about the benchmark."""
+    task: str = ""
+    created: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One model call as the gateway saw it: the ledger of a run."""
 

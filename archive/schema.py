@@ -34,7 +34,19 @@ from sqlalchemy import (
 from sqlalchemy.engine import Connection
 
 from archive.errors import ArchiveError
-from archive.records import Call, Claim, Evaluation, Failure, Member, Opening, Program, Rollout, Run
+from archive.records import (
+    Alarm,
+    Call,
+    Claim,
+    Drop,
+    Evaluation,
+    Failure,
+    Member,
+    Opening,
+    Program,
+    Rollout,
+    Run,
+)
 
 _ESCAPED = "\x1a"
 _PLAIN = b"\0"  # no zlib stream begins like this
@@ -258,6 +270,32 @@ Index(
     ),
 )
 
+drops = Table(
+    "drops",
+    metadata,
+    _words("evaluation", ForeignKey("evaluations.id"), primary_key=True),
+    _count("tasks"),
+    _real("difference"),
+    _real("low"),
+    _real("high"),
+    _real("risk"),
+    _words("reason"),
+    _count("saved_calls"),
+    _real("created"),
+)
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    _words("run", ForeignKey("runs.id"), index=True),
+    _words("kind"),
+    _words("words"),
+    _words("program"),
+    _words("task"),
+    _real("created"),
+)
+
 calls = Table(
     "calls",
     metadata,
@@ -294,7 +332,9 @@ TABLES: dict[type, Table] = {
     Opening: openings,
     Evaluation: evaluations,
     Rollout: rollouts,
+    Drop: drops,
     Failure: failures,
+    Alarm: alarms,
     Call: calls,
 }
 """The table of each record, in an order in which a row never names one that comes later."""
@@ -313,7 +353,22 @@ def _add_claims(connection: Connection) -> None:
     connection.exec_driver_sql("CREATE INDEX ix_claims_program ON claims (program)")
 
 
-MIGRATIONS: list[Migration] = [_add_claims]
+def _add_drops_and_alarms(connection: Connection) -> None:
+    bounds = "difference FLOAT NOT NULL, low FLOAT NOT NULL, high FLOAT NOT NULL, risk FLOAT NOT NULL"
+    connection.exec_driver_sql(
+        f"CREATE TABLE drops (evaluation TEXT NOT NULL, tasks BIGINT NOT NULL, {bounds}, reason TEXT NOT NULL, "
+        "saved_calls BIGINT NOT NULL, created FLOAT NOT NULL, PRIMARY KEY (evaluation), "
+        "FOREIGN KEY(evaluation) REFERENCES evaluations (id))"
+    )
+    connection.exec_driver_sql(
+        "CREATE TABLE alarms (digest TEXT NOT NULL, run TEXT NOT NULL, kind TEXT NOT NULL, words TEXT NOT NULL, "
+        "program TEXT NOT NULL, task TEXT NOT NULL, created FLOAT NOT NULL, PRIMARY KEY (digest), "
+        "FOREIGN KEY(run) REFERENCES runs (id))"
+    )
+    connection.exec_driver_sql("CREATE INDEX ix_alarms_run ON alarms (run)")
+
+
+MIGRATIONS: list[Migration] = [_add_claims, _add_drops_and_alarms]
 """Step ``i`` (from 0) takes an archive of version ``i + 1`` to ``i + 2``; a released step is never edited."""
 
 

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 
 import archive.archive as module
 from archive import (
+    Alarm,
     Archive,
     ArchiveError,
     Call,
+    Drop,
     Evaluation,
     Failure,
     Member,
@@ -548,3 +550,20 @@ def test_the_package_is_light() -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_drops_and_alarms_are_kept_once_and_found_by_run_and_program(filled: Archive) -> None:
+    first, second, *_ = filled.evaluations()
+    drop = Drop(first.id, 8, -0.5, -0.8, -0.1, 0.05, "behind", 12)
+    alarm = Alarm("r", "no calls", "solved without asking the model", first.program, "t0")
+    for _ in range(2):
+        filled.add_drop(drop)
+        filled.add_alarm(alarm)
+    assert [replace(d, created=0.0) for d in filled.drops("r", first.program)] == [drop]
+    assert [replace(a, created=0.0) for a in filled.alarms("r", first.program)] == [alarm]
+    assert filled.drops("r", second.program) == filled.alarms("r", second.program) == []
+    assert filled.drops("x") == filled.alarms("x") == []
+    with pytest.raises(ArchiveError, match="another tasks"):
+        filled.add_drop(replace(drop, tasks=9))
+    with pytest.raises(ArchiveError, match="not there"):
+        filled.add_drop(replace(drop, evaluation="x"))

@@ -8,10 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archive import (
+    Alarm,
     Archive,
     ArchiveError,
     Call,
     Claim,
+    Drop,
     Evaluation,
     Failure,
     Member,
@@ -88,6 +90,25 @@ def records(draw: st.DrawFn) -> list[Record]:
         for e in evaluations
         for task in draw(st.lists(words, unique=True, max_size=3))
     ]  # fmt: skip
+    bounds = st.floats(-1, 1)
+    drops = [
+        Drop(
+            e.id, draw(counts), draw(bounds), draw(bounds), draw(bounds), draw(st.floats(0, 1)), draw(words),
+            draw(counts), draw(times),
+        )
+        for e in evaluations[:1]
+    ]  # fmt: skip
+    alarms = [
+        Alarm(
+            of([run.id for run in runs]),
+            "canary",
+            f"{number} {draw(words)}",
+            of(ids),
+            draw(words),
+            draw(times),
+        )
+        for number in range(draw(st.integers(0, 2)))
+    ]
     failures = [
         Failure(of([run.id for run in runs]), number, 0, 0, "try", draw(words), draw(words), draw(times))
         for number in range(draw(st.integers(0, 2)))
@@ -99,13 +120,15 @@ def records(draw: st.DrawFn) -> list[Record]:
         )
         for number in range(draw(st.integers(0, 3)))
     ]  # fmt: skip
-    return [*runs, *programs, *members, *claims, *openings, *evaluations, *rollouts, *failures, *calls]
+    first = [*runs, *programs, *members, *claims, *openings, *evaluations]
+    return [*first, *rollouts, *drops, *failures, *alarms, *calls]
 
 
 def contents(archive: Archive) -> list[Any]:
     return [
         archive.runs(), archive.programs(), archive.members(), archive.claims(), archive.openings(), archive.evaluations(),
-        [archive.rollouts(e.id) for e in archive.evaluations()], archive.failures(), archive.calls(),
+        [archive.rollouts(e.id) for e in archive.evaluations()], archive.drops(), archive.failures(), archive.alarms(),
+        archive.calls(),
     ]  # fmt: skip
 
 
@@ -247,7 +270,7 @@ def test_a_shortened_file_is_noticed(filled: Archive, tmp_path: Path) -> None:
         (None, "expected a folder that"),
         ("{", "not JSON"),
         ("[]", 'expected "format"'),
-        ('{"format": "adas-archive", "version": 3}', "format version 3"),
+        ('{"format": "adas-archive", "version": 4}', "format version 4"),
         ('{"format": "adas-archive", "version": 0}', "format version 0"),
         ('{"format": "adas-archive", "version": 1, "records": {"runs": 1}}', "a number for each"),
         ('{"format": "adas-archive", "version": 1}', "a number for each"),
@@ -261,13 +284,17 @@ def test_a_broken_manifest_is_refused(filled: Archive, tmp_path: Path, text: str
         import_folder(other, tmp_path / "out")
 
 
-def test_a_folder_of_the_first_version_has_no_claims(filled: Archive, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("version", "later"), [(1, ["claims", "drops", "alarms"]), (2, ["drops", "alarms"])])
+def test_a_folder_of_an_older_version_lacks_what_came_later(
+    filled: Archive, tmp_path: Path, version: int, later: list[str]
+) -> None:
     export_archive(filled, tmp_path / "out")
-    (tmp_path / "out" / "claims.jsonl").unlink()
     path = tmp_path / "out" / "manifest.json"
     manifest = json.loads(path.read_text())
-    del manifest["records"]["claims"]
-    path.write_text(json.dumps({**manifest, "version": 1}))
+    for table in later:
+        (tmp_path / "out" / f"{table}.jsonl").unlink()
+        del manifest["records"][table]
+    path.write_text(json.dumps({**manifest, "version": version}))
     with Archive(tmp_path / "b.db") as other:
         assert import_folder(other, tmp_path / "out") == manifest["records"]
         assert contents(other) == contents(filled)
