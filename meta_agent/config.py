@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+ProposerName = Literal[
+    "composition",
+    "composition-mcts",
+    "composition-tpe",
+    "reflective",
+    "mutation",
+    "crossover",
+    "tree",
+    "tuning",
+]
+
 
 class SearchConfig(BaseModel):
     """Everything that decides a search; unknown keys are refused."""
@@ -36,6 +47,8 @@ class SearchConfig(BaseModel):
     """A virtual environment whose packages programs may import; empty: the standard library only."""
     agents: tuple[str, ...] = SEEDS
     """Hand-designed agents (names or ``.py`` paths) that open the archive."""
+    proposers: tuple[ProposerName, ...] = Field(("composition", "reflective", "tuning"), min_length=1)
+    """Who writes programs, see ``docs/proposers.md``; several share the slots by what each has made so far."""
     generations: int = Field(8, ge=0)
     width: int = Field(4, ge=1)
     """Candidates a generation; all of them are in flight at once and see the archive as it was before."""
@@ -46,8 +59,12 @@ class SearchConfig(BaseModel):
     search_tasks: int = Field(32, ge=1)
     selection_tasks: int = Field(32, ge=1)
     test_tasks: int = Field(100, ge=1)
+    race_risk: float = Field(0.05, ge=0.0, lt=1.0)
+    """Probability of dropping, before its last search task, a program that is as good as any; 0 drops nobody."""
+    race_block: int = Field(8, ge=1)
+    """Search tasks that a candidate runs side by side before the next look at whether it is dropped."""
     finalists: int = Field(3, ge=1)
-    """Discovered programs that meet again on the selection split."""
+    """Discovered programs whose rollouts on all selection tasks are paid for; more may share them, and what racing saved."""
     budget: str = ""
     """For example ``20k-tokens``, ``300-calls``, ``15m``, ``$0.50``, or several separated by commas; empty: none."""
     finish_share: float = Field(0.4, ge=0.0, le=0.9)
@@ -58,6 +75,9 @@ class SearchConfig(BaseModel):
     """Seconds of a program's own on one task, model waits not counted."""
     seed: int = 0
 
+
+LISTS = ("agents", "proposers")
+"""Settings that take several values, separated by commas."""
 
 PRESETS: dict[str, dict[str, Any]] = {
     # laptop: a first result without a key in less than twenty minutes; smoke: minutes; adas: the paper's generations
@@ -82,7 +102,13 @@ PRESETS: dict[str, dict[str, Any]] = {
         "agents": ("direct", "self_consistency"),
         "calls_per_task": 6,
     },
-    "adas": {"search_tasks": 64, "selection_tasks": 64, "generations": 30, "width": 1},
+    "adas": {
+        "proposers": ("reflective",),
+        "search_tasks": 64,
+        "selection_tasks": 64,
+        "generations": 30,
+        "width": 1,
+    },
 }
 
 
@@ -107,7 +133,7 @@ def load_config(
         key, equals, value = pair.partition("=")
         if not equals:
             raise UserError(f"cannot read {pair!r}: expected key=value, for example width=2")
-        merged[key.strip()] = tuple(value.split(",")) if key.strip() == "agents" else value
+        merged[key.strip()] = tuple(value.split(",")) if key.strip() in LISTS else value
     merged |= {key: value for key, value in given.items() if value is not None}
     return validate(merged)
 

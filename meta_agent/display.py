@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_ROWS = 28
 HEARTBEAT_S = 20.0
 """A pipe hears of progress at least this often, as long as there is some."""
+_STYLES = {"failed": "red", "repair": "yellow", "dropped": "dim"}
 
 
 @dataclass(slots=True)
@@ -72,17 +73,17 @@ class Display:
         self.console.print(words, highlight=False)
 
     def candidate(self, generation: int, slot: int, stage: str, words: str) -> None:
-        """Follow a candidate: ``words`` is its name, or what stopped it at ``repair`` and ``failed``."""
+        """Follow a candidate: ``words`` is its name, or why it came to ``repair``, ``failed`` or ``dropped``."""
         key = f"{generation}.{slot}"
         with self._lock:
             row = self._rows.setdefault(key, _Row(label=key))
-            row.stage = stage
             last = words.strip().rsplit("\n", 1)[-1]
-            if stage in ("repair", "failed"):
+            if stage in ("repair", "failed", "dropped"):
                 row.stage = f"{stage}: {last}"
-            elif words:
-                row.name = words
-        if not self._live and stage in ("ran", "failed", "repair", "propose"):
+            else:
+                row.stage = row.stage if stage == "ran" and row.stage.startswith("dropped") else stage
+                row.name = words or row.name
+        if not self._live and stage in ("ran", "failed", "repair", "dropped", "propose"):
             self.console.print(
                 f"[{self._clock()}] candidate {key} {stage}{': ' + last if last else ''}",
                 markup=False,
@@ -140,13 +141,7 @@ class Display:
             hidden = len(rows) - MAX_ROWS
             for row in rows[-MAX_ROWS:]:
                 n = len(row.scores)
-                style = (
-                    "red"
-                    if row.stage.startswith("failed")
-                    else "yellow"
-                    if row.stage.startswith("repair")
-                    else ""
-                )
+                style = _STYLES.get(row.stage.partition(":")[0], "")
                 table.add_row(
                     Text(row.label, "dim"),
                     Text(row.name),

@@ -1,8 +1,10 @@
 """The honest finish: one finalist, two baselines, one sealed test.
 
-The finalist is chosen on the selection split, which no program was bred on. On the test split it meets, once and on
-the same tasks, the best hand-designed agent and self-consistency with as many samples as the finalist's cost buys.
-Published agent searches report the best of many noisy numbers; this one reports a paired difference with an interval.
+Those programs that together hold the best with a high probability meet again on the selection split, which no program
+was bred on; scores are shrunken, so that the luckiest is not taken for the best. On the test split the finalist meets,
+once and on the same tasks, the best hand-designed agent and self-consistency with as many samples as the finalist's
+cost buys. Published agent searches report the best of many noisy numbers; this one reports a paired difference with an
+interval.
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 from archive import Archive, Member, Program, Rollout, Split
 from archive.statistics import Interval, Paired, mean_interval, paired
 from meta_agent.agents import load_agent, self_consistency_of
+from meta_agent.choosing import Standings, finalists, knock_out, scores_of
 from meta_agent.errors import BudgetError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from domains import Domain
+    from domains import Domain, Task
     from meta_agent.config import SearchConfig
     from meta_agent.evaluation import Evaluator
     from meta_agent.pace import Pace
@@ -70,6 +73,14 @@ class ScoreCard:
     verdict: str
     discovered: int
     failed: int
+    dropped: int
+    """Candidates that racing did not measure on all search tasks."""
+    saved_calls: int
+    """Model calls that this saved, about."""
+    raw: float
+    """What the finalist solved on the search and selection splits, before the correction; 0 without one."""
+    shrunken: float
+    """The same, corrected for its having been chosen: what the test was expected to say."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the card as JSON types."""
@@ -89,35 +100,59 @@ class Finish:
 
     def __call__(self) -> ScoreCard:
         """Select, test and report, on as many tasks as the budget still affords."""
-        contenders = self.contenders()
-        self.measure(contenders, "selection", share=SELECTION_SHARE)
-        cast = self.cast(contenders)
+        cast = self.cast(self.select())
         programs = list({program.id: program for program in cast.values()}.values())
         self.archive.open_split(self.run, "test", tuple(program.id for program in programs))
-        self.measure(programs, "test", share=1.0)
+        self.allow(programs, share=1.0)
+        self.measure(programs, "test", self.domain.tasks("test"))
         return self.card(cast)
 
-    def measure(self, programs: Sequence[Program], split: Split, share: float) -> None:
-        """Evaluate on the tasks of a split, in their order, until a share of what is left is used."""
+    def select(self) -> list[Program]:
+        """Let the likely best meet on the selection split until it is clear who is best, or their rollouts are used.
+
+        They have ``finalists`` times the split's tasks to use, and what racing saved. At most half of that goes into
+        the first look at them.
+        """
+        tasks, block = self.domain.tasks("selection"), self.config.race_block
+        saved = sum(len(self.domain.tasks("search")) - drop.tasks for drop in self.archive.drops(self.run))
+        fund = (self.config.finalists + HAND_FINALISTS) * len(tasks) + saved
+        members, standings = self.archive.members(self.run), self.standings(0)
+        found = standings.rows(m.program for m in members if m.generation > 0)
+        hand = standings.rows(m.program for m in members if m.proposer == "hand")
+        at_most = max(self.config.finalists, fund // (2 * block) - HAND_FINALISTS)
+        level = standings.levels
+        groups = [finalists(level, found, at_most), finalists(level, hand, HAND_FINALISTS)]
+        programs = [self.archive.program(program) for program in standings.programs]
+        self.allow([programs[row] for group in groups for row in group], share=SELECTION_SHARE)
+        left = knock_out(
+            lambda asked: self.standings(asked).levels,
+            groups,
+            lambda rows, start, end: self.measure(
+                [programs[row] for row in rows], "selection", tasks[start:end]
+            ),
+            tasks=len(tasks),
+            fund=fund,
+            block=block,
+        )
+        if not programs:  # the budget did not even measure the seeds
+            return [self.archive.program(m.program) for m in members if m.proposer == "hand"][:HAND_FINALISTS]
+        return [programs[row] for group in left for row in group]
+
+    def allow(self, programs: Sequence[Program], share: float) -> None:
+        """Let the evaluations from here on use a share of what is left of the budget."""
         known = [cost for program in programs if (cost := self.tokens(program.id))]
         self.pace.spend(share, sum(known) / max(1, len(known)))
+
+    def measure(self, programs: Sequence[Program], split: Split, tasks: Sequence[Task]) -> None:
+        """Evaluate on tasks of a split, in their order, as far as the budget allows."""
         # short of budget, the card counts the tasks that all were measured on
         with contextlib.suppress(BudgetError):
-            self.evaluator.evaluate(self.run, programs, self.domain.tasks(split), split)
-
-    def contenders(self) -> list[Program]:
-        """Return the best discovered programs and the best hand-designed agents by their search-split mean."""
-        ranked = sorted(
-            self.archive.members(self.run),
-            key=lambda m: (-self.mean(m.program, "search"), m.generation, m.slot),
-        )
-        found = [m.program for m in ranked if m.generation > 0][: self.config.finalists]
-        hand = [m.program for m in ranked if m.proposer == "hand"][:HAND_FINALISTS]
-        return [self.archive.program(identifier) for identifier in [*found, *hand]]
+            self.evaluator.evaluate(self.run, programs, tasks, split)
 
     def cast(self, contenders: Sequence[Program]) -> dict[str, Program]:
         """Return role -> program for the test; without a discovered program there are only baselines."""
-        ranked = sorted(contenders, key=lambda p: (-self.mean(p.id, "selection"), -self.mean(p.id, "search")))
+        standings = self.standings()
+        ranked = sorted(contenders, key=lambda p: -standings.score(p.id))
         roles: dict[str, Program] = {}
         for program in ranked:
             roles.setdefault("best hand-designed" if program.origin == "hand" else "finalist", program)
@@ -149,7 +184,8 @@ class Finish:
         scores = {role: [rollout.score for rollout in rollouts] for role, rollouts in measured.items()}
         baselines = [role for role in measured if role != "finalist" and "finalist" in measured]
         versus = tuple(Versus(role, paired(scores["finalist"], scores[role])) for role in baselines)
-        members = self.archive.members(self.run)
+        members, drops = self.archive.members(self.run), self.archive.drops(self.run)
+        finalist = cast["finalist"].id if "finalist" in cast else ""
         return ScoreCard(
             run=self.run,
             domain=self.domain.name,
@@ -159,6 +195,24 @@ class Finish:
             verdict=_verdict(versus, len(shared), len(self.domain.tasks("test"))),
             discovered=sum(member.generation > 0 for member in members),
             failed=len(self.archive.failures(self.run)),
+            dropped=len(drops),
+            saved_calls=sum(drop.saved_calls for drop in drops),
+            raw=self.mean(finalist, "search", "selection") if finalist else 0.0,
+            shrunken=self.standings().score(finalist) if finalist else 0.0,
+        )
+
+    def standings(self, asked: int | None = None) -> Standings:
+        """Return the standings of all members by their search and (the first so many) selection tasks together.
+
+        A run that is resumed has more than those: what it did before must not tell it what to do first.
+        """
+        later = {task.id for task in self.domain.tasks("selection")[asked:]} if asked is not None else set()
+        scores = scores_of(self.archive, self.run, ["search", "selection"])
+        return Standings.of(
+            {
+                p: {task: score for task, score in row.items() if task not in later}
+                for p, row in scores.items()
+            }
         )
 
     def rollouts(self, program: str, split: Split) -> list[Rollout]:
@@ -169,10 +223,10 @@ class Finish:
             for rollout in self.archive.rollouts(evaluation.id)
         ]
 
-    def mean(self, program: str, split: Split) -> float:
-        """Return a program's mean score on a split; -1 when it was not measured there."""
-        scores = [rollout.score for rollout in self.rollouts(program, split)]
-        return sum(scores) / len(scores) if scores else -1.0
+    def mean(self, program: str, *splits: Split) -> float:
+        """Return a program's mean score over the tasks of some splits."""
+        scores = [rollout.score for split in splits for rollout in self.rollouts(program, split)]
+        return sum(scores) / max(1, len(scores))
 
     def tokens(self, program: str) -> float:
         """Return the mean tokens a task of a program, over everything it was measured on before the test."""

@@ -44,8 +44,14 @@ def show(card: ScoreCard, console: Console) -> None:
             f"{d.wins} won, {d.losses} lost, {d.test} p = {d.p:.3f}"
         )
     console.print(Text(f"\n{card.verdict}", "bold"))
+    if card.shrunken:
+        console.print(
+            f"Before the test the finalist had solved {card.raw:.1%}; corrected for being the chosen one: "
+            f"{card.shrunken:.1%}.",
+            soft_wrap=True,
+        )
     console.print(
-        f"{card.discovered} programs discovered, {card.failed} failed attempts. "
-        f"Look at them: adas archive list",
+        f"{card.discovered} programs discovered, {card.dropped} of them dropped early (about {card.saved_calls:,} "
+        f"model calls saved), {card.failed} failed attempts. Look at them: adas archive list",
         soft_wrap=True,
     )
