@@ -1,4 +1,4 @@
-"""Meta Agent Search, the loop: select parents, propose, reflect, check, try, evaluate, repair, keep.
+"""Meta Agent Search, the loop: select proposers and parents, propose, reflect, check, try, evaluate, repair, keep.
 
 The loop is a LangGraph graph with a SQLite checkpointer. One generation is ``width`` candidates in flight, each its
 own small graph; they see the archive as it was when the generation began, so a run gives the same archive whatever
@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import operator
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict, cast
 
 from langgraph.graph import END, START, StateGraph
@@ -20,9 +20,9 @@ from langgraph.types import Send
 from archive import Archive, Failure, Member, Program
 from meta_agent.check import check, fingerprint
 from meta_agent.errors import BudgetError
-from meta_agent.parents import Candidate as ParentCandidate
 from meta_agent.parents import choose_parents
-from meta_agent.proposers import Example, Proposal, Proposer
+from meta_agent.proposers import Example, Play, Proposal, Proposer, Turn, choose_proposer, quarantine, rank
+from meta_agent.racing import Race
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,8 +43,10 @@ class Candidate(TypedDict, total=False):
 
     generation: int
     slot: int
+    proposer: str
     parents: list[str]
-    proposal: dict[str, str]
+    barred: list[str]
+    proposal: dict[str, Any]
     attempt: int
     stage: str
     error: str
@@ -78,10 +80,11 @@ class Search:
     domain: Domain
     archive: Archive
     evaluator: Evaluator
-    proposer: Proposer
+    proposers: Sequence[Proposer]
     seeds: Sequence[Program]
     enough: Callable[[], bool] = lambda: False
     observe: Callable[[int, int, str, str], None] = lambda _generation, _slot, _stage, _words: None
+    _seen: dict[int, tuple[Example, ...]] = field(default_factory=dict, init=False, repr=False)
 
     def __call__(self, checkpointer: BaseCheckpointSaver[str]) -> None:
         """Search from the start, or from the last checkpoint, until the generations or the budget are used up."""
@@ -141,42 +144,51 @@ class Search:
         return {"generation": 1}
 
     def select(self, state: Generations) -> list[Send] | str:
-        """Choose the parents of the next generation's candidates, or end."""
+        """Choose the proposers and parents of the next generation's candidates, or end."""
         generation = state["generation"]
         if generation > self.config.generations or self.enough():
             return END
-        members = self.archive.members(self.run)
-        children = Counter(parent for member in members for parent in member.parents[:1])
-        pool = [
-            ParentCandidate(program, scores, children[program]) for program, scores in self.scores().items()
-        ]
-        return [
-            Send(
-                "candidate",
+        members, plays = self.members(generation), self.plays(state)
+        candidates = []
+        for slot in range(self.config.width):
+            draw = f"{self.config.seed}/{generation}/{slot}"
+            proposer = choose_proposer([one.name for one in self.proposers], plays, draw)
+            barred = quarantine(plays, proposer)
+            parents = choose_parents([m for m in members if m.program not in barred] or members, draw)
+            candidates.append(
                 {
                     "generation": generation,
                     "slot": slot,
                     "attempt": 0,
-                    "parents": list(choose_parents(pool, f"{self.config.seed}/{generation}/{slot}")),
-                },
+                    "proposer": proposer,
+                    "parents": [parent.program for parent in parents],
+                    "barred": sorted(barred),
+                }
             )
-            for slot in range(self.config.width)
-        ]
+        return [Send("candidate", candidate) for candidate in candidates]
 
     def propose(self, state: Candidate) -> Candidate:
         """Ask for a new program."""
         self.evaluator.raise_if_stopped()
-        self.observe(state["generation"], state["slot"], "propose", "")
-        proposal = self.proposer.propose(self.examples(state["parents"]), self.draw(state))
-        return {"proposal": asdict(proposal)}
+        self.observe(state["generation"], state["slot"], "propose", state["proposer"])
+        members = self.members(state["generation"])
+        by_id = {member.program: member for member in members}
+        turn = Turn(
+            members,
+            tuple(by_id[parent] for parent in state["parents"]),
+            self.draw(state),
+            state["slot"],
+            frozenset(state["barred"]),
+        )
+        return {"proposal": asdict(self.author(state).propose(turn))}
 
     def reflect(self, state: Candidate) -> Candidate:
         """Let the author think again, twice."""
-        proposal, parents = Proposal(**state["proposal"]), self.examples(state["parents"])
+        proposal = Proposal(**state["proposal"])
         for step in range(1, self.config.reflections + 1):
             self.evaluator.raise_if_stopped()
             self.observe(state["generation"], state["slot"], "reflect", proposal.name)
-            proposal = self.proposer.reflect(proposal, parents, step, self.draw(state))
+            proposal = self.author(state).reflect(proposal, step, self.draw(state))
         return {"proposal": asdict(proposal)}
 
     def check(self, state: Candidate) -> Candidate:
@@ -205,10 +217,13 @@ class Search:
         return {"stage": "try", "error": self.evaluator.attempt(self.program(state), task).failure}
 
     def evaluate(self, state: Candidate) -> Candidate:
-        """Measure the program on the search split."""
+        """Measure the program on the search split, as long as it may still be the best."""
         self.observe(state["generation"], state["slot"], "evaluate", state["proposal"]["name"])
-        tasks = self.domain.tasks("search")
-        (evaluation,) = self.evaluator.evaluate(self.run, [self.program(state)], tasks, "search")
+        race = Race(self.evaluator, self.archive, self.run, self.config.race_risk, self.config.race_block)
+        rivals = [member.scores for member in self.members(state["generation"])]
+        evaluation, drop = race(self.program(state), rivals)
+        if drop:
+            self.observe(state["generation"], state["slot"], "dropped", drop.reason)
         rollouts = self.archive.rollouts(evaluation.id)
         crashed = [rollout.failure for rollout in rollouts if rollout.failure]
         broken = len(crashed) > CRASH_SHARE * len(rollouts)
@@ -220,7 +235,7 @@ class Search:
         self.fail(state)
         attempt = state["attempt"] + 1
         self.observe(state["generation"], state["slot"], "repair", state["error"])
-        proposal = self.proposer.repair(
+        proposal = self.author(state).repair(
             Proposal(**state["proposal"]), state["error"], attempt, self.draw(state)
         )
         return {"proposal": asdict(proposal), "attempt": attempt}
@@ -264,10 +279,10 @@ class Search:
                     program.id,
                     generation,
                     candidate["slot"],
-                    tuple(candidate["parents"]),
+                    tuple(candidate["proposal"]["parents"]),
                     self.diff(candidate, program),
                     candidate["attempt"],
-                    self.proposer.name,
+                    candidate["proposer"],
                 )
             )
         self.archive.flush()
@@ -279,31 +294,50 @@ class Search:
         if ended:
             self.keep({"generation": ended[0]["generation"], "candidates": ended})
 
-    def scores(self) -> dict[str, dict[str, float]]:
-        """Return the search-split scores of every member: program id -> task id -> score."""
-        measured = {e.program: e.id for e in self.archive.evaluations(run=self.run, split="search")}
-        return {
-            member.program: {r.task: r.score for r in self.archive.rollouts(measured[member.program])}
-            for member in self.archive.members(self.run)
-        }
+    def members(self, generation: int) -> tuple[Example, ...]:
+        """Return the members of the generations before one, as the proposers see them."""
+        if generation not in self._seen:
+            earlier = [m for m in self.archive.members(self.run) if m.generation < generation]
+            self._seen = {generation: tuple(self.example(member) for member in earlier)}
+        return self._seen[generation]
 
-    def examples(self, programs: Sequence[str]) -> list[Example]:
-        """Return what the proposer is shown of these members."""
-        examples = []
-        for identifier in programs:
-            program = self.archive.program(identifier)
-            (evaluation,) = self.archive.evaluations(run=self.run, program=identifier, split="search")
-            rollouts = self.archive.rollouts(evaluation.id)
-            reasons = Counter(r.reason for r in rollouts if r.score < 1 and r.reason)
-            examples.append(
-                Example(
-                    program.name,
-                    program.source,
-                    sum(r.score for r in rollouts) / len(rollouts),
-                    tuple(reason for reason, _ in reasons.most_common(2)),
+    def example(self, member: Member) -> Example:
+        """Return a member with what it did on the search split."""
+        program = self.archive.program(member.program)
+        (evaluation,) = self.archive.evaluations(run=self.run, program=member.program, split="search")
+        rollouts = self.archive.rollouts(evaluation.id)
+        reasons = Counter(r.reason for r in rollouts if r.score < 1 and r.reason)
+        return Example(
+            program=member.program,
+            name=program.name,
+            source=program.source,
+            scores={rollout.task: rollout.score for rollout in rollouts},
+            failures=tuple(reason for reason, _ in reasons.most_common(2)),
+            thought=program.thought,
+            proposer=member.proposer,
+            parents=member.parents,
+        )
+
+    def plays(self, state: Generations) -> list[Play]:
+        """Return what became of every proposal of earlier generations, in the order of their slots."""
+        scores = {member.program: member.score for member in self.members(state["generation"])}
+        plays = []
+        for candidate in sorted(state["candidates"], key=lambda c: (c["generation"], c["slot"])):
+            program = self.program(cast("Candidate", candidate)).id
+            runs = not candidate["error"] and program in scores
+            plays.append(
+                Play(
+                    proposer=candidate["proposer"],
+                    parent=next(iter(candidate["proposal"]["parents"]), ""),
+                    reward=rank(program, scores) if runs else 0.0,
+                    broken=bool(candidate["error"]) and candidate["stage"] != "duplicate",
                 )
             )
-        return examples
+        return plays
+
+    def author(self, state: Candidate) -> Proposer:
+        """Return the candidate's proposer."""
+        return next(proposer for proposer in self.proposers if proposer.name == state["proposer"])
 
     def program(self, state: Candidate) -> Program:
         """Return the candidate as a program."""
@@ -316,9 +350,10 @@ class Search:
 
     def diff(self, state: Candidate, program: Program) -> str:
         """Return the unified diff from the first parent to the program."""
-        if not state["parents"]:
+        parents = state["proposal"]["parents"]
+        if not parents:
             return ""
-        parent = self.archive.program(state["parents"][0])
+        parent = self.archive.program(parents[0])
         return "\n".join(
             difflib.unified_diff(
                 parent.source.splitlines(),

@@ -210,7 +210,7 @@ def _parts(
     from meta_agent.evaluation import Allowance, Evaluator
     from meta_agent.llm import Budget, open_gateway
     from meta_agent.pace import Pace
-    from meta_agent.proposers import ReflectiveProposer
+    from meta_agent.proposers import open_proposers
     from meta_agent.search import Search
     from sandboxes import open_sandbox
 
@@ -248,7 +248,8 @@ def _parts(
             ),
         )
         stack.callback(evaluator.close)
-        proposer = ReflectiveProposer(
+        proposers = open_proposers(
+            config.proposers,
             gateway,
             config.meta_model,
             description=domain.description,
@@ -261,7 +262,7 @@ def _parts(
             domain=domain,
             archive=archive,
             evaluator=evaluator,
-            proposer=proposer,
+            proposers=proposers,
             seeds=seeds,
             enough=pace.enough,
             observe=display.candidate,

@@ -6,6 +6,7 @@ import json
 import re
 import textwrap
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def times(count: int) -> str:
     return {1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
+@cache
 def bracketed(template: str) -> str:
     """Return a text as one expression, in brackets when it takes more than a line."""
     lines = quoted(template)
@@ -88,6 +90,7 @@ def quoted(template: str) -> list[str]:
     return [("f" if "{" in text else "") + json.dumps(text) for text in (*lines, line)]
 
 
+@cache
 def ask(template: str, **options: object) -> str:
     """Return the call of ``kit.llm`` with this prompt."""
     arguments = [f"{name}={value}" for name, value in options.items()]

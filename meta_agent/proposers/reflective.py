@@ -7,10 +7,11 @@ in it), and gives each proposal a direction to explore, because a small model le
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meta_agent.check import check
-from meta_agent.proposers.author import Author, read_program
+from meta_agent.proposers.author import Author, advice, read_program
 from meta_agent.proposers.proposer import Proposal
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class ReflectiveProposer(Author):
 
     def propose(self, turn: Turn) -> Proposal:
         """Write a new program from the first parent, in a given direction; the second parent is told in a line."""
-        direction = self.directions[turn.draw % len(self.directions)]
+        direction = self._direction(turn.draw)
         prompt = f"{self.contract}\n\nExample of the form:\n```python\n{self.example}\n```\n\n"
         for parent in turn.parents[:1]:
             prompt += f"This program scores {parent.score:.0%}:\n```python\n{self.outline(parent)}\n```\n"
@@ -67,11 +68,7 @@ class ReflectiveProposer(Author):
             prompt += (
                 f"Another one, {parent.name}, solves tasks on which it fails ({parent.score:.0%} in all).\n"
             )
-        prompt += (
-            f"\nWrite a new program that works differently. It must do this: {direction}.\n"
-            "Do not repeat a program above. Begin with a '# name:' and an '# idea:' comment, then "
-            "def forward(task, kit). Keep it under 20 lines."
-        )
+        prompt += f"\n{_order(direction)}"
         blank = Proposal(
             name=direction[:40],
             thought="",
@@ -94,3 +91,28 @@ class ReflectiveProposer(Author):
         )
         improved = read_program(answer, proposal)
         return improved if not check(improved.source) or check(proposal.source) else proposal
+
+    def repair(self, proposal: Proposal, error: str, attempt: int, draw: int) -> Proposal:
+        """Have it corrected; from the second time on, have another one written, in another direction.
+
+        A small model that did not see its mistake the first time writes the same program again.
+        """
+        if attempt == 1:
+            return super().repair(proposal, error, attempt, draw)
+        other = replace(proposal, direction=self._direction(draw + attempt))
+        prompt = (
+            f"{self.contract}\n\nExample of the form:\n```python\n{self.example}\n```\n\n"
+            f"Another program failed with: {error.strip()[-200:]}\n{advice(error)}{_order(other.direction)}"
+        )
+        return read_program(self.complete(prompt, draw + 100_000 * attempt), other)
+
+    def _direction(self, draw: int) -> str:
+        return self.directions[draw % len(self.directions)]
+
+
+def _order(direction: str) -> str:
+    return (
+        f"Write a new program that works differently. It must do this: {direction}.\n"
+        "Do not repeat a program above. Begin with a '# name:' and an '# idea:' comment, then "
+        "def forward(task, kit). Keep it under 20 lines."
+    )

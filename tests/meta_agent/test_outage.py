@@ -81,7 +81,7 @@ def search(folder: Path, sandbox: ProcessSandbox, fault: Fault, retries: Retries
                 domain=domain,
                 archive=archive,
                 evaluator=evaluator,
-                proposer=proposer,
+                proposers=[proposer],
                 seeds=seeds,
             )(SqliteSaver(checkpoints))
             pace = Pace(Budget(), config.finish_share)

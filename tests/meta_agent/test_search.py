@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ from meta_agent.errors import BudgetError
 from meta_agent.finish import Finish
 from meta_agent.llm import Budget
 from meta_agent.pace import Pace
-from meta_agent.proposers import Example, Proposal, ReflectiveProposer
+from meta_agent.proposers import Example, Proposal, ReflectiveProposer, Turn
 from meta_agent.search import Search
 
 if TYPE_CHECKING:
@@ -37,16 +38,21 @@ class Script:
         self.errors: list[str] = []
         self.parents: list[Sequence[Example]] = []
 
-    def propose(self, parents: Sequence[Example], draw: int) -> Proposal:
-        self.parents.append(parents)
-        return Proposal(name=f"play {draw}", thought="scripted", source=self.plays[draw][0])
+    def propose(self, turn: Turn) -> Proposal:
+        self.parents.append(turn.parents)
+        return Proposal(
+            name=f"play {turn.draw}",
+            thought="scripted",
+            source=self.plays[turn.draw][0],
+            parents=tuple(parent.program for parent in turn.parents),
+        )
 
-    def reflect(self, proposal: Proposal, parents: Sequence[Example], step: int, draw: int) -> Proposal:
+    def reflect(self, proposal: Proposal, step: int, draw: int) -> Proposal:
         return proposal
 
     def repair(self, proposal: Proposal, error: str, attempt: int, draw: int) -> Proposal:
         self.errors.append(error)
-        return Proposal(name=proposal.name, thought=proposal.thought, source=self.plays[draw][attempt])
+        return replace(proposal, source=self.plays[draw][attempt])
 
 
 def search(bench: Bench, script: Script, **settings: object) -> Search:
@@ -59,7 +65,7 @@ def search(bench: Bench, script: Script, **settings: object) -> Search:
         domain=bench.domain,
         archive=bench.archive,
         evaluator=bench.evaluator,
-        proposer=script,
+        proposers=[script],
         seeds=SEEDS,
     )
     loop(InMemorySaver())
@@ -143,7 +149,7 @@ def test_the_archive_is_the_same_whatever_the_timing(bench: Bench) -> None:
             domain=bench.domain,
             archive=bench.archive,
             evaluator=evaluator,
-            proposer=proposer,
+            proposers=[proposer],
             seeds=SEEDS,
         )(SqliteSaver(sqlite3.connect(":memory:", check_same_thread=False)))
         card = Finish(
@@ -182,7 +188,7 @@ def test_enough_ends_the_search_early(bench: Bench, stop_at: int) -> None:
         domain=bench.domain,
         archive=bench.archive,
         evaluator=bench.evaluator,
-        proposer=Script({n: [SOLVER.format(n=n)] for n in range(5)}),
+        proposers=[Script({n: [SOLVER.format(n=n)] for n in range(5)})],
         seeds=SEEDS,
         enough=enough,
     )
@@ -194,14 +200,14 @@ def test_a_cut_generation_keeps_what_ran_and_a_resumed_one_goes_on(bench: Bench)
     script = Script({n: [SOLVER.format(n=n)] for n in range(3)})
     propose, budget_is_left = script.propose, False
 
-    def propose_late(parents: Sequence[Example], draw: int) -> Proposal:
-        if draw == 2 and not budget_is_left:
+    def propose_late(turn: Turn) -> Proposal:
+        if turn.draw == 2 and not budget_is_left:
             deadline = time.monotonic() + 30
             while len(bench.archive.evaluations(run="r")) < 4 and time.monotonic() < deadline:
                 time.sleep(0.01)
             time.sleep(0.5)
             raise BudgetError("used up")
-        return propose(parents, draw)
+        return propose(turn)
 
     script.propose = propose_late  # type: ignore[method-assign]
     checkpoints = InMemorySaver()
@@ -211,7 +217,7 @@ def test_a_cut_generation_keeps_what_ran_and_a_resumed_one_goes_on(bench: Bench)
         domain=bench.domain,
         archive=bench.archive,
         evaluator=bench.evaluator,
-        proposer=script,
+        proposers=[script],
         seeds=SEEDS,
     )
     with pytest.raises(BudgetError):

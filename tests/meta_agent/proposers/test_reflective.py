@@ -82,14 +82,16 @@ def test_a_repair_sees_the_error_and_is_drawn_anew_each_time() -> None:
     assert seen[0].sample != seen[1].sample
 
 
-def test_a_second_repair_starts_again_from_the_example() -> None:
+def test_a_second_repair_is_another_program_in_another_direction() -> None:
     proposer, seen = author(lambda _: f"```python\n{OTHER}\n```")
-    failed = replace(BEFORE, direction="vote among roles")
-    assert proposer.repair(failed, "IndexError: x", 2, 0).source == OTHER
+    failed = replace(BEFORE, direction=proposer.directions[0])
+    again = proposer.repair(failed, "IndexError: x", 2, 0)
+    assert again.source == OTHER
+    assert again.direction == proposer.directions[2]
     prompt = seen[0].messages[-1].content
     assert PROGRAM not in prompt
     assert proposer.example in prompt
-    assert "vote among roles" in prompt
+    assert proposer.directions[2] in prompt
     assert "IndexError: x" in prompt
 
 
