@@ -25,7 +25,7 @@ from meta_agent.learning.replay import first_prompt, repeats
 from meta_agent.learning.rewards import code_bleu
 from meta_agent.learning.rows import Row, Verdict
 from meta_agent.llm.llm import Message
-from meta_agent.proposers.reflective import tidy
+from meta_agent.proposers.author import tidy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
