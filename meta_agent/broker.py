@@ -28,7 +28,9 @@ from meta_agent.selectors import (
 from sandboxes import Json, Limits, Outcome, Sandbox
 
 if TYPE_CHECKING:
-    from domains import Domain, Task
+    from collections.abc import Callable
+
+    from domains import Task
 
 RUN_LIMITS = Limits(wall_s=20.0, cpu_s=4.0)
 STOP = ("\n```\n",)
@@ -66,12 +68,19 @@ class Gateway(Protocol):
         """Return one completion."""
 
 
+class Meanings(Protocol):
+    """The part of a domain that a rollout needs."""
+
+    def key(self, answer: Json) -> str:
+        """Return a canonical text of an answer, equal for answers that mean the same."""
+
+
 @dataclass
 class Broker:
     """Serves one program on one task; call it with a request, get the answer. Used by one thread."""
 
     task: Task
-    domain: Domain
+    domain: Meanings
     gateway: Gateway
     sandbox: Sandbox
     model: str
@@ -80,6 +89,11 @@ class Broker:
     max_calls: int = 20
     max_tokens: int = 16_000
     deadline_s: float = 600.0
+    stop: tuple[str, ...] = STOP
+    reply_tokens: int = 0
+    """A reply may be at least so long, however little the program asks for."""
+    observe: Callable[[dict[str, object]], None] = lambda _step: None
+    """Is told of each step, as the trace holds it, when it is done."""
     calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -142,8 +156,8 @@ class Broker:
             model=self.model,
             messages=(*([Message("system", system)] if system else []), Message("user", prompt)),
             temperature=temperature,
-            stop=STOP,
-            max_tokens=_integer(request, "max_tokens", 512, 1, 2048),
+            stop=self.stop,
+            max_tokens=max(self.reply_tokens, _integer(request, "max_tokens", 512, 1, 2048)),
             schema=_schema(_texts(request, "fields")),
         )
         key = drafted.key()
@@ -282,6 +296,7 @@ class Broker:
                 for key, value in fields.items()
             },
         }
+        self.observe(entry)
         self._traced += len(json.dumps(entry))
         if self._traced <= MAX_TRACE:
             self.trace.append(entry)

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from archive import Archive, Evaluation, Program, Rollout, Split
-from meta_agent.adas_compat import MOST_CALLS, published_entry, runnable
-from meta_agent.agents import kit_source
+from meta_agent.adas_compat import MOST_CALLS, published_entry
 from meta_agent.broker import Broker, Gateway
-from sandboxes import Json, Limits, Sandbox, SandboxFaultError
+from meta_agent.performance import perform
+from sandboxes import Limits, Sandbox, SandboxFaultError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,6 +52,10 @@ class Allowance:
         """Return this allowance with at least so many calls, and as many more tokens."""
         more = max(calls, self.calls)
         return replace(self, calls=more, tokens=self.tokens * more // max(1, self.calls))
+
+    def of(self, program: Program) -> Allowance:
+        """Return what a program gets of this allowance: a published one, which knows no limit, gets more."""
+        return self.raised(MOST_CALLS) if published_entry(program.source) else self
 
     def limits(self) -> Limits:
         """Return the sandbox limits of a session."""
@@ -164,8 +168,7 @@ class Evaluator:
 
     def _once(self, evaluation: str, program: Program, task: Task, seed: int) -> Rollout:
         started = time.monotonic()
-        published = published_entry(program.source) is not None
-        allowance = self.allowance.raised(MOST_CALLS) if published else self.allowance
+        allowance = self.allowance.of(program)
         broker = Broker(
             task=task,
             domain=self.domain,
@@ -177,19 +180,17 @@ class Evaluator:
             max_tokens=allowance.tokens,
             deadline_s=allowance.cap_s,
         )
-        outcome = self.sandbox.session(
-            runnable(program.source), task.public(), broker, kit=kit_source(), limits=allowance.limits()
-        )
-        failure, answer = _failure(outcome.error, outcome.killed_by, outcome.value, published), outcome.value
+        done = perform(program, broker, self.sandbox, allowance.limits())
+        failure = done.failure
         value, reason, marking_cpu = 0.0, failure.rsplit("\n", 1)[-1], 0.0
         if not failure:
-            score = self.domain.score(task, answer, self.sandbox)
+            score = self.domain.score(task, done.answer, self.sandbox)
             value, reason, marking_cpu = score.value, score.reason, score.cpu_s
         return Rollout(
             evaluation=evaluation,
             task=task.id,
             score=value,
-            answer="" if failure else str(answer),
+            answer="" if failure else str(done.answer),
             failure=failure,
             reason=reason,
             calls=broker.calls,
@@ -197,21 +198,9 @@ class Evaluator:
             completion_tokens=broker.completion_tokens,
             cost_usd=broker.cost_usd,
             seconds=time.monotonic() - started,
-            cpu_seconds=outcome.cpu_s + broker.cpu_s + marking_cpu,
+            cpu_seconds=done.cpu_s + broker.cpu_s + marking_cpu,
             trace=tuple(broker.trace),
         )
-
-
-def _failure(error: str | None, killed_by: str | None, value: Json, published: bool) -> str:
-    if killed_by:
-        return f"stopped by the {killed_by} limit"
-    if error:
-        return error
-    if published and value == "":  # what ADAS programs hand on when the model had no answer
-        return ""
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return "forward returned nothing: it must return the answer"
-    return ""
 
 
 def _drain(pending: set[Future[None]]) -> None:

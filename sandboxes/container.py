@@ -26,7 +26,15 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 from sandboxes import cases, wire
 from sandboxes.execution import Clock, Desk, End, safe, shorten
-from sandboxes.sandbox import Call, Exchange, Limits, Outcome, SandboxFaultError, SandboxUnavailableError
+from sandboxes.sandbox import (
+    Call,
+    Cancel,
+    Exchange,
+    Limits,
+    Outcome,
+    SandboxFaultError,
+    SandboxUnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -337,6 +345,8 @@ class _Containers:
         self._limits = limits
         self._guests: list[_Guest] = []
         self._events: _Events = queue.Queue(64)
+        self._cancel = Cancel.current()
+        self._reached = contextlib.ExitStack()
         self.clock = Clock(limits, sandbox.patience_s)
 
     def __enter__(self) -> Self:
@@ -345,14 +355,19 @@ class _Containers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._reached.close()
         for guest in self._guests:
             guest.join()
             self._sandbox.forget(guest)
+        if self._cancel:  # what a killed container says of its end is no fault
+            self._cancel.raise_if_cancelled()
 
     def start(self, role: str, stdin: str = "") -> _Guest:
         """Start one more container."""
         guest = self._sandbox.open_guest(role, self._limits, stdin, self._events)
         self._guests.append(guest)
+        if self._cancel:
+            self._reached.enter_context(self._cancel.reaching(guest.container.kill))
         return guest
 
     def _words(self) -> Iterator[tuple[_Guest, str, bytes | None]]:

@@ -26,19 +26,19 @@ from sandboxes.environment import site_packages
 from sandboxes.execution import answer, killer, overtime, safe, shorten
 from sandboxes.sandbox import (
     Call,
+    Cancel,
     Exchange,
     Limits,
     Outcome,
     SandboxFaultError,
     SandboxUnavailableError,
-    SessionCancelledError,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from sandboxes.sandbox import Broker, Cancel, Json, Limit, Tests
+    from sandboxes.sandbox import Broker, Json, Limit, Tests
 
 _BOOT = """
 import sys, types
@@ -222,11 +222,12 @@ class ProcessSandbox:
 
         Raises:
             SandboxFaultError: The sandbox failed, not the program.
-            SessionCancelledError: ``cancel`` was called; the program is ended at once, the call returns when a
-                request that the broker is at has been answered.
+            SessionCancelledError: ``cancel``, or what covers this thread, was called; the program is ended at once,
+                the call returns when a request that the broker is at has been answered.
             Exception: Whatever the broker raised; the program is ended first.
 
         """
+        cancel = cancel or Cancel.current()
         ours, theirs = socket.socketpair()
         with ours, theirs, self._program("session", limits, peer=theirs, kit=kit) as agent:
             theirs.close()
@@ -234,8 +235,8 @@ class ProcessSandbox:
             clock = _Clock(limits)
             with cancel.reaching(agent.kill) if cancel else contextlib.nullcontext():
                 result = agent.result(clock, _Desk(ours, broker, clock))
-            if cancel and cancel.cancelled:
-                raise SessionCancelledError("the session was cancelled")
+            if cancel:
+                cancel.raise_if_cancelled()
             return replace(agent.outcome(clock, result), mode="session")
 
     # -- the fork server ----------------------------------------------------------------------------
@@ -279,9 +280,13 @@ class ProcessSandbox:
                 judge.close()
             judge = self._program("judge", tests.limits)
             judge.send({"tests": tests.tests, "setup": tests.setup, "entry": tests.entry, "lasting": True})
+        cancel = Cancel.current()
         with contextlib.ExitStack() as stack:
             stack.push(judge)
-            yield judge
+            with cancel.reaching(judge.kill) if cancel else contextlib.nullcontext():
+                yield judge
+            if cancel:
+                cancel.raise_if_cancelled()
             if judge.waits and judge.judging_s < tests.limits.cpu_s / 10:
                 stack.pop_all()
                 self._judges.give_back(tests, judge)
@@ -553,6 +558,7 @@ class _Program:
         """Whether the host ended it."""
         self._last: dict[str, Any] | None = None
         self._wire: socket.socket | None = None
+        self._cancel = None if role == "judge" else Cancel.current()  # a judge outlives the call that needs it
         with contextlib.ExitStack() as mine, contextlib.ExitStack() as theirs:
             self._report, report_end = map(
                 mine.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -571,6 +577,8 @@ class _Program:
             if peer:
                 places[4] = peer.fileno()
             server.fork(role, limits, report_end.fileno(), places)
+            if self._cancel:
+                mine.enter_context(self._cancel.reaching(self.kill))
             self._owned = mine.pop_all()
 
     def __enter__(self) -> Self:
@@ -586,6 +594,8 @@ class _Program:
                 raise
         finally:
             self._owned.close()
+        if kind is None and self._cancel:
+            self._cancel.raise_if_cancelled()
 
     def close(self) -> None:
         """End the process and let go of it, whatever has become of it."""

@@ -110,24 +110,49 @@ class Outcome:
 
 
 class SessionCancelledError(RuntimeError):
-    """A session was ended from outside, by :meth:`Cancel.cancel`: neither a fault nor an outcome."""
+    """What ran was ended from outside, by :meth:`Cancel.cancel`: neither a fault nor an outcome."""
+
+
+_covered = threading.local()
 
 
 class Cancel:
-    """Ends sessions from outside: give it to them, and call :meth:`cancel` from any thread."""
+    """Ends what runs in a sandbox from outside: call :meth:`cancel` from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kills: set[Callable[[], None]] = set()
         self.cancelled = False
 
+    @staticmethod
+    def current() -> Cancel | None:
+        """Return what covers this thread, None when nothing does."""
+        return getattr(_covered, "by", None)
+
     def cancel(self) -> None:
-        """End the programs of all sessions that have this, and of all that will be given it."""
+        """End all programs that this reaches or covers, and all that it will."""
         with self._lock:
             self.cancelled = True
             kills = list(self._kills)
         for kill in kills:
             kill()
+
+    @contextmanager
+    def covering(self) -> Iterator[None]:
+        """Reach every program that this thread starts meanwhile: in sessions, runs and checks, whatever the sandbox.
+
+        A call that was cut short raises :class:`SessionCancelledError`.
+        """
+        before, _covered.by = Cancel.current(), self
+        try:
+            yield
+        finally:
+            _covered.by = before
+
+    def raise_if_cancelled(self) -> None:
+        """Raise :class:`SessionCancelledError` once :meth:`cancel` was called."""
+        if self.cancelled:
+            raise SessionCancelledError("cancelled")
 
     @contextmanager
     def reaching(self, kill: Callable[[], None]) -> Iterator[None]:

@@ -18,11 +18,14 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from sandboxes.sandbox import Limits, Outcome, SandboxUnavailableError
+from sandboxes.snapshot import IGNORED, Snapshot, WorkspaceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from sandboxes.sandbox import Broker, Json, Sandbox
+
+__all__ = ["Changes", "Snapshot", "Workspace", "WorkspaceError"]
 
 _PIECE = 512 << 10
 """Bytes of a file in one message."""
@@ -30,10 +33,6 @@ _PATH = 1000
 """Characters of a path, at most."""
 _DEFAULT = Limits()
 _PROGRAM = "def forward(task, kit): return kit()"
-
-
-class WorkspaceError(ValueError):
-    """A folder that cannot be given in: it is none, or has too much in it."""
 
 
 @dataclass
@@ -61,6 +60,10 @@ class Changes:
                 temporary = f".{name[:100]}.adas-new"
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
                 mode = 0o755 if path in self.executable else 0o644
+                with contextlib.suppress(
+                    FileNotFoundError
+                ):  # who may read the file that is there, and nobody else
+                    mode &= os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode | 0o100
                 fd = os.open(temporary, flags, mode, dir_fd=parent)
                 with os.fdopen(fd, "wb") as file:
                     file.write(data)
@@ -75,7 +78,8 @@ class Workspace:
     """A folder for programs to work in.
 
     Args:
-        folder: The folder; it is read anew for each program. Links and special files in it stay outside.
+        folder: The folder, which is read anew for each program, or a snapshot of one. Links and special files in it
+            stay outside.
         files: How many files may go in, and come back.
         mb: MiB that may go in, and come back.
         ignore: Names of files and folders that neither go in nor come back, at any depth: a changed
@@ -83,10 +87,10 @@ class Workspace:
 
     """
 
-    folder: Path
+    folder: Path | Snapshot
     files: int = 2000
     mb: int = 64
-    ignore: tuple[str, ...] = (".git", ".hg", ".svn", "__pycache__", ".venv", "node_modules")
+    ignore: tuple[str, ...] = IGNORED
 
     def run(
         self,
@@ -153,6 +157,10 @@ class Workspace:
             WorkspaceError: There is no such folder, or too much in it.
 
         """
+        if isinstance(self.folder, Snapshot):
+            for path, data in self.folder.files.items():
+                yield path, 0o755 if path in self.folder.executable else 0o644, data
+            return
         if not self.folder.is_dir():
             raise WorkspaceError(f"no folder {self.folder}")
         count = size = 0
