@@ -7,9 +7,11 @@ Quality, Diversity, and Complexity in Synthetic Data From Large Language Models,
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import combinations
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -126,6 +128,19 @@ def distinct_n(texts: Sequence[str], n: int) -> float:
 def behaviour_classes(outcomes: Sequence[Sequence[float]]) -> int:
     """Return the number of different rows: programs that do the same on everything are one class."""
     return len({tuple(row) for row in outcomes})
+
+
+def behaviour_entropy(outcomes: Sequence[Sequence[float]]) -> float:
+    """Return the entropy of the rows in bits: 0 when all do the same, log2 of their number when no two do."""
+    counts = Counter(tuple(row) for row in outcomes)
+    shares = [count / len(outcomes) for count in counts.values()]
+    return sum(share * math.log2(1 / share) for share in shares)
+
+
+def mean_distance(outcomes: Sequence[Sequence[float]]) -> float:
+    """Return the mean difference of two rows, 0 to 1, over all pairs; 0 for a single row or rows without a column."""
+    pairs = [(a, b) for a, b in combinations(outcomes, 2) if a]
+    return fmean(fmean(abs(x - y) for x, y in zip(a, b, strict=True)) for a, b in pairs) if pairs else 0.0
 
 
 def syntax(source: str) -> tuple[int, int] | None:

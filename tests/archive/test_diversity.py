@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archive.diversity import behaviour_classes, distinct_n, profile, syntax, token_similarity, vendi_score
+from archive.diversity import (
+    behaviour_classes,
+    behaviour_entropy,
+    distinct_n,
+    mean_distance,
+    profile,
+    syntax,
+    token_similarity,
+    vendi_score,
+)
 
 WORDS = ["alpha", "beta", "gamma", "delta"]
 
@@ -109,3 +118,12 @@ def test_profile_of_texts_that_are_no_programs() -> None:
         profile(["a"], [])
     with pytest.raises(ValueError, match="expected outcomes of each text"):
         profile(["a"], [[]])
+
+
+def test_entropy_and_distance_of_behaviours() -> None:
+    alike, halves, all_unlike = [[1, 0]] * 4, [[1, 0]] * 2 + [[0, 1]] * 2, [[0, 0], [0, 1], [1, 0], [1, 1]]
+    assert [behaviour_entropy(rows) for rows in (alike, halves, all_unlike)] == pytest.approx([0, 1, 2])
+    assert mean_distance(alike) == 0
+    assert mean_distance(halves) == pytest.approx(4 / 6)  # 4 of 6 pairs differ in both columns
+    assert mean_distance(all_unlike) == pytest.approx((2 * 1 + 4 * 0.5) / 6)
+    assert mean_distance([[1.0]]) == mean_distance([[], []]) == 0

@@ -4,19 +4,20 @@ import sqlite3
 import time
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from meta_agent.agents import load_agent
-from meta_agent.config import SearchConfig
+from meta_agent.config import ProposerName, SearchConfig
 from meta_agent.errors import BudgetError
 from meta_agent.finish import Finish
 from meta_agent.llm import Budget
 from meta_agent.pace import Pace
-from meta_agent.proposers import Example, Proposal, ReflectiveProposer, Turn
+from meta_agent.proposers import Example, Proposal, Turn, open_proposers
+from meta_agent.proposers.bandit import PATIENCE
 from meta_agent.search import Search
 
 if TYPE_CHECKING:
@@ -124,6 +125,48 @@ def test_later_generations_descend_from_earlier_ones(bench: Bench) -> None:
     assert all(example.score == 1.0 for example in script.parents[-1] if example.name.startswith("play"))
 
 
+class Named(Script):
+    """A script with a name of its own; in the slots that others got it is not asked."""
+
+    def __init__(self, name: str, source: str, count: int) -> None:
+        super().__init__({n: [source.format(n=f"{name}{n}")] * 3 for n in range(count)})
+        self.name = name
+
+
+def mixed(bench: Bench, *proposers: Script, **settings: object) -> dict[str, int]:
+    """Search with several proposers; return how many programs each has made."""
+    config = SearchConfig.model_validate({"repairs": 0, **settings})
+    Search(
+        run="r",
+        config=config,
+        domain=bench.domain,
+        archive=bench.archive,
+        evaluator=bench.evaluator,
+        proposers=proposers,
+        seeds=SEEDS,
+    )(InMemorySaver())
+    return Counter(m.proposer for m in bench.archive.members("r") if m.generation > 0)
+
+
+def test_a_proposer_that_does_well_gets_more_slots(bench: Bench) -> None:
+    useless = "def forward(task, kit):\n    kit.llm('x{n}')\n    return 'nothing'"
+    good, bad = Named("good", SOLVER, 40), Named("bad", useless, 40)
+    made = mixed(bench, good, bad, generations=8, width=5)
+    assert made["good"] + made["bad"] == 40
+    assert made["good"] > 2 * made["bad"] > 0
+
+
+def test_a_parent_from_which_nothing_runs_is_not_shown_again(bench: Bench) -> None:
+    broken = Named("broken", "def forward(task, kit):\n    return kit.llm(task.promt)", 24)
+    assert mixed(bench, broken, generations=6, width=4) == {}
+    shown = [parents[0].program for parents in broken.parents]
+    failed = Counter(shown[:4])
+    barred = {program for program, count in failed.items() if count >= PATIENCE}
+    assert barred
+    if len(barred) < len(SEEDS):
+        assert not barred & set(shown[4:8])
+
+
 def test_the_archive_is_the_same_whatever_the_timing(bench: Bench) -> None:
     def outcome(run: str, workers: int) -> list[tuple[object, ...]]:
         from archive import Run
@@ -141,15 +184,17 @@ def test_the_archive_is_the_same_whatever_the_timing(bench: Bench) -> None:
             workers=workers,
             allowance=Allowance(calls=12),
         )
-        config = SearchConfig(generations=2, width=3, finalists=2)
-        proposer = ReflectiveProposer(bench.gateway, "meta", description="", kind="code")
+        config = SearchConfig(generations=3, width=4, finalists=2)
+        proposers = open_proposers(
+            get_args(ProposerName), bench.gateway, "meta", description="", kind="code", calls=12
+        )
         Search(
             run=run,
             config=config,
             domain=bench.domain,
             archive=bench.archive,
             evaluator=evaluator,
-            proposers=[proposer],
+            proposers=proposers,
             seeds=SEEDS,
         )(SqliteSaver(sqlite3.connect(":memory:", check_same_thread=False)))
         card = Finish(
@@ -162,7 +207,8 @@ def test_the_archive_is_the_same_whatever_the_timing(bench: Bench) -> None:
         )()
         evaluator.close()
         members = [
-            (m.program, m.generation, m.slot, m.parents, m.repairs) for m in bench.archive.members(run)
+            (m.program, m.generation, m.slot, m.parents, m.repairs, m.proposer)
+            for m in bench.archive.members(run)
         ]
         scores = sorted(
             (e.program, e.split, r.task, r.score)
