@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from archive import Archive
 
 GENERATIONS, WIDTH = 5, 6
-SETTINGS = ["humaneval", "agents=direct,self_debug", f"generations={GENERATIONS}", f"width={WIDTH}", "search_tasks=2",
+SETTINGS = ["humaneval", "proposers=reflective", "agents=direct,self_debug", f"generations={GENERATIONS}", f"width={WIDTH}", "search_tasks=2",
             "selection_tasks=1", "test_tasks=1", "finalists=1", "--budget", "600k-tokens"]  # fmt: skip
 
 
