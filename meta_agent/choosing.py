@@ -64,24 +64,34 @@ def knock_out(
     groups: Sequence[Sequence[int]],
     measure: Callable[[Sequence[int], int, int], None],
     *,
+    seats: Sequence[int],
     tasks: int,
-    fund: int,
+    saved: int,
     block: int,
 ) -> list[list[int]]:
     """Look for the best of each group, block by block: after each, only those go on who may still be the best.
 
+    There are rollouts for as many programs as there are seats on all tasks, and those that were saved before. At most
+    half of them go into the first block.
+
     Args:
         standing: returns what is known when so many tasks have been asked.
-        groups: rows of programs; what is decided is asked no more.
+        groups: rows of programs; a group that is decided is asked no more.
         measure: is told rows and which tasks, from one index up to another.
+        seats: of each group.
         tasks: how many there are to ask.
-        fund: rollouts that may be spent on it.
+        saved: rollouts.
         block: tasks between two looks.
 
     Returns:
         Those who are left of each group, the likeliest first.
     """
-    left, start = [list(group) for group in groups], 0
+    fund, known, start = sum(seats) * tasks + saved, standing(0), 0
+    more = fund / (2 * block * sum(seats))  # programs a seat in the first block
+    left = [
+        finalists(known, group, max(seat, int(seat * more)))
+        for group, seat in zip(groups, seats, strict=True)
+    ]
     while start < tasks and (open_ := [row for group in left if len(group) > 1 for row in group]):
         end = min(start + block, start + fund // len(open_), tasks)
         if end == start:

@@ -104,8 +104,10 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "adas": {
         "proposers": ("reflective",),
-        "search_tasks": 64,
-        "selection_tasks": 64,
+        "search_tasks": 48,
+        "selection_tasks": 256,
+        "test_tasks": 200,
+        "finalists": 5,
         "generations": 30,
         "width": 1,
     },

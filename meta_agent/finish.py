@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from archive import Archive, Member, Program, Rollout, Split
 from archive.statistics import Interval, Paired, mean_interval, paired
 from meta_agent.agents import load_agent, self_consistency_of
-from meta_agent.choosing import Standings, finalists, knock_out, scores_of
+from meta_agent.choosing import Standings, knock_out, scores_of
 from meta_agent.errors import BudgetError
 
 if TYPE_CHECKING:
@@ -108,34 +108,29 @@ class Finish:
         return self.card(cast)
 
     def select(self) -> list[Program]:
-        """Let the likely best meet on the selection split until it is clear who is best, or their rollouts are used.
-
-        They have ``finalists`` times the split's tasks to use, and what racing saved. At most half of that goes into
-        the first look at them.
-        """
-        tasks, block = self.domain.tasks("selection"), self.config.race_block
-        saved = sum(len(self.domain.tasks("search")) - drop.tasks for drop in self.archive.drops(self.run))
-        fund = (self.config.finalists + HAND_FINALISTS) * len(tasks) + saved
-        members, standings = self.archive.members(self.run), self.standings(0)
-        found = standings.rows(m.program for m in members if m.generation > 0)
-        hand = standings.rows(m.program for m in members if m.proposer == "hand")
-        at_most = max(self.config.finalists, fund // (2 * block) - HAND_FINALISTS)
-        level = standings.levels
-        groups = [finalists(level, found, at_most), finalists(level, hand, HAND_FINALISTS)]
+        """Let the likely best meet on the selection split until it is clear who is best, or the rollouts are used."""
+        standings, members = self.standings(0), self.archive.members(self.run)
+        hand = [member.program for member in members if member.proposer == "hand"]
+        if not standings.programs:  # the budget did not even measure the seeds
+            return [self.archive.program(program) for program in hand[:HAND_FINALISTS]]
         programs = [self.archive.program(program) for program in standings.programs]
-        self.allow([programs[row] for group in groups for row in group], share=SELECTION_SHARE)
+        tasks = self.domain.tasks("selection")
+
+        def measure(rows: Sequence[int], start: int, end: int) -> None:
+            asked = [programs[row] for row in rows]
+            if not start:
+                self.allow(asked, share=SELECTION_SHARE)
+            self.measure(asked, "selection", tasks[start:end])
+
         left = knock_out(
             lambda asked: self.standings(asked).levels,
-            groups,
-            lambda rows, start, end: self.measure(
-                [programs[row] for row in rows], "selection", tasks[start:end]
-            ),
+            [standings.rows(m.program for m in members if m.generation), standings.rows(hand)],
+            measure,
+            seats=[self.config.finalists, HAND_FINALISTS],
             tasks=len(tasks),
-            fund=fund,
-            block=block,
+            saved=sum(len(self.domain.tasks("search")) - drop.tasks for drop in self.archive.drops(self.run)),
+            block=self.config.race_block,
         )
-        if not programs:  # the budget did not even measure the seeds
-            return [self.archive.program(m.program) for m in members if m.proposer == "hand"][:HAND_FINALISTS]
         return [programs[row] for group in left for row in group]
 
     def allow(self, programs: Sequence[Program], share: float) -> None:

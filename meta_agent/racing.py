@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.float64]
 
 
+def lost(differences: Array, risk: float) -> npt.NDArray[np.bool_]:
+    """Return after each difference to the leaders whether a candidate is dropped, if one looks then."""
+    return log_capital(differences) >= -np.log(risk)
+
+
 @dataclass(frozen=True)
 class Race:
     """Measures candidates of one run on the search split, in the order of its tasks.
@@ -59,7 +64,7 @@ class Race:
             rollouts = {rollout.task: rollout for rollout in self.archive.rollouts(evaluation.id)}
             ran = [rollouts[task.id] for task in tasks[:look]]
             differences = np.array([rollout.score for rollout in ran]) - incumbents(field[:, :look])
-            if log_capital(differences)[-1] >= -np.log(self.risk):
+            if lost(differences, self.risk)[-1]:
                 calls = sum(rollout.calls for rollout in ran) / look
                 drop = self._drop(evaluation, differences, len(tasks), calls)
                 self.archive.add_drop(drop)

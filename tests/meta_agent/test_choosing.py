@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+import pytest
 
 from archive.shrinkage import Levels, levels
 from meta_agent.choosing import CERTAINTY, Standings, finalists, knock_out
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def known(*chances: float) -> Levels:
@@ -31,38 +37,46 @@ def test_standings_leave_out_what_was_not_measured() -> None:
     assert Standings.of({}).programs == ()
 
 
-def play(truth: list[float], fund: int, block: int = 5, tasks: int = 60) -> tuple[list[list[int]], list[int]]:
-    """Let programs with these solve rates meet; return who is left, and on how many tasks each was asked."""
-    outcomes = (np.random.default_rng(0).random((len(truth), tasks)) < np.array(truth)[:, None]).astype(float)
-    seen = np.full(outcomes.shape, np.nan)
-    seen[:, :4] = outcomes[:, :4]  # from before
+def play(truth: list[float], seats: int, saved: int = 0) -> tuple[list[int], list[int]]:
+    """Let programs with these solve rates meet on 60 tasks; return who is left, and on how many each was asked."""
+    outcomes = (np.random.default_rng(0).random((len(truth), 64)) < np.array(truth)[:, None]).astype(float)
+    seen = np.where(np.arange(64) < 4, outcomes, np.nan)  # four tasks are known from before
 
-    def measure(rows: object, start: int, end: int) -> None:
-        assert np.isnan(seen[rows, start + 4 : end]).all()
-        seen[rows, start:end] = outcomes[rows, start:end]
+    def measure(rows: Sequence[int], start: int, end: int) -> None:
+        assert np.isnan(seen[rows, start + 4 : end + 4]).all()
+        seen[rows, start + 4 : end + 4] = outcomes[rows, start + 4 : end + 4]
 
-    left = knock_out(
-        lambda _asked: levels(seen), [range(len(truth))], measure, tasks=tasks, fund=fund, block=block
-    )
-    return left, [int((~np.isnan(row)).sum()) for row in seen]
+    def standing(asked: int) -> Levels:
+        assert np.isnan(seen[:, asked + 4 :]).all()
+        return levels(seen)
+
+    rows = [range(len(truth))]
+    (left,) = knock_out(standing, rows, measure, seats=[seats], tasks=60, saved=saved, block=5)
+    return left, [int((~np.isnan(row)).sum()) - 4 for row in seen]
 
 
 def test_the_hopeless_are_asked_less_than_the_contenders() -> None:
-    (left,), asked = play([0.9, 0.1, 0.85, 0.1, 0.2], fund=1000)
+    left, asked = play([0.9, 0.1, 0.85, 0.1, 0.2], seats=5)
     assert set(left) <= {0, 2}
     assert max(asked[1], asked[3], asked[4]) < min(asked[0], asked[2])
 
 
-def test_the_fund_is_never_overdrawn() -> None:
-    for fund in (0, 4, 7, 23, 100):
-        _, asked = play([0.5, 0.5, 0.5, 0.5], fund)
-        spent = sum(max(0, n - 4) for n in asked)  # four tasks of each were known
-        assert spent <= fund
+@pytest.mark.parametrize("seats", [1, 2, 3])
+@pytest.mark.parametrize("saved", [0, 7, 100])
+def test_no_more_is_asked_than_there_are_rollouts(seats: int, saved: int) -> None:
+    _, asked = play([0.5] * 12, seats, saved)
+    assert sum(asked) <= 60 * seats + saved
+    first = sum(n > 0 for n in asked)
+    assert first <= max(
+        seats, (60 * seats + saved) // 10
+    )  # half of them are enough for the first block of five
+    assert (
+        sum(asked) > 60 * seats + saved - first or min(n for n in asked if n) == 60
+    )  # equals go on to the end
 
 
 def test_what_is_decided_is_not_asked() -> None:
-    (left,), asked = play([0.5], fund=100)
-    assert (left, asked) == ([0], [4])
+    assert play([0.5], seats=2) == ([0], [0])
 
 
 def test_the_best_is_lost_no_more_often_than_is_said() -> None:
