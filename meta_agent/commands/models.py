@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 if TYPE_CHECKING:
+    from meta_agent.learning.gguf_files import Stored
     from meta_agent.llm.engines.measure import Measurement
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -24,7 +25,9 @@ def models() -> None:
 def list_(as_json: bool) -> None:
     """List the local models, and which of them are here."""
     from meta_agent.llm.catalogue import CATALOGUE, models_home
+    from meta_agent.llm.learned import learned_models
 
+    learned = learned_models()
     rows: list[dict[str, Any]] = [
         {
             "name": model.name,
@@ -41,7 +44,17 @@ def list_(as_json: bool) -> None:
         for model in CATALOGUE
     ]
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        trained = [
+            {
+                "name": m.name,
+                "base": m.base,
+                "adapter": m.adapter is not None,
+                "path": str(m.folder),
+                **m.about,
+            }
+            for m in learned
+        ]
+        click.echo(json.dumps([*rows, *trained], indent=2))
         return
     cells = [
         [
@@ -55,6 +68,11 @@ def list_(as_json: bool) -> None:
         for row in rows
     ]
     _table(["model", "here", "size", "parameters", "context", "licence"], cells)
+    if learned:
+        _table(
+            ["trained here", "from", "by", "rows"],
+            [[m.name, m.base, m.about.get("method", ""), str(m.about.get("rows", ""))] for m in learned],
+        )
     click.echo(f"Kept in {models_home()} (ADAS_MODELS names another folder).")
 
 
@@ -77,10 +95,16 @@ def pull(name: str, source: Path | None) -> None:
 @models.command()
 @click.argument("name")
 def path(name: str) -> None:
-    """Print where a model's file is."""
+    """Print where a model's file is; of an adapter, also the command that serves it with vLLM."""
     from meta_agent.errors import UserError
     from meta_agent.llm.catalogue import find
+    from meta_agent.llm.learned import find_learned
 
+    if learned := find_learned(name):
+        click.echo(learned.adapter or learned.weights)
+        if learned.adapter:
+            click.echo(learned.vllm_command())
+        return
     model = find(name)
     if not model.path.is_file():
         raise UserError(f"{model.name} is not here: `adas models pull {model.name}` downloads it")
@@ -93,10 +117,72 @@ def remove(name: str) -> None:
     """Delete a model's file, its weights made for vLLM, and what broken downloads left."""
     from meta_agent.llm import download
     from meta_agent.llm.catalogue import find
+    from meta_agent.llm.learned import find_learned, remove_learned
 
+    if learned := find_learned(name):
+        click.echo(f"{learned.name}: {remove_learned(learned) / 1e6:.0f} MB freed")
+        return
     model = find(name)
     freed = download.remove(model)
     click.echo(f"{model.name}: {freed / 1e6:.0f} MB freed" if freed else f"{model.name} is not here")
+
+
+_stored = click.option(
+    "--type",
+    "stored",
+    type=click.Choice(["q8_0", "f16", "f32"]),
+    default="q8_0",
+    show_default=True,
+    help="How changed tensors are stored.",
+)
+
+
+@models.command()
+@click.argument("new")
+@click.argument("names", nargs=-1, required=True)
+@click.option(
+    "--alpha", default=1.0, show_default=True, help="Scale of the sum; 0.3 to 0.4 for several models."
+)
+@click.option("--keep", default=1.0, show_default=True, help="Share of a tensor's changes that stays.")
+@click.option("--remove", default=0.0, show_default=True, help="Share, of the largest changes, that goes.")
+@_stored
+def merge(new: str, names: tuple[str, ...], alpha: float, keep: float, remove: float, stored: str) -> None:
+    """Add what the trained models NAMES learned to their base, as local/NEW.
+
+    Task arithmetic; with --keep 0.2 --remove 0.1 --alpha 0.3 Model Breadcrumbs.
+    """
+    from meta_agent.learning.combine import merge_models
+
+    made = merge_models(names, new, alpha=alpha, keep=keep, remove=remove, stored=cast("Stored", stored))
+    click.echo(f"{made.name}: {made.weights}")
+
+
+@models.command()
+@click.argument("name")
+@click.argument("new")
+@click.option("--share", default=1e-4, show_default=True, help="Of the weights that training could change.")
+@_stored
+def graft(name: str, new: str, share: float, stored: str) -> None:
+    """Put the few weights that the training of NAME moved most onto its base, as local/NEW."""
+    from meta_agent.learning.combine import graft_model
+
+    done = graft_model(name, new, share=share, stored=cast("Stored", stored))
+    click.echo(
+        f"{done.model.name}: {done.weights:,} weights, {done.moved:.1%} of the squared change: {done.model.weights}"
+    )
+
+
+@models.command()
+@click.argument("first")
+@click.argument("second")
+@click.option(
+    "--share", default=1e-3, show_default=True, help="Of the weights, the most moved, that are compared."
+)
+def overlap(first: str, second: str, share: float) -> None:
+    """Tell how alike two trained skills are: the share of their most moved weights in common."""
+    from meta_agent.learning.combine import skill_overlap
+
+    click.echo(f"{skill_overlap(first, second, share):.1%}")
 
 
 @models.group()

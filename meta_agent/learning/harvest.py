@@ -71,6 +71,7 @@ class Harvester:
         seed: the split of this seed decides which tasks are held out, whatever split a run used.
         domains: further domains whose selection and test tasks are held out, beside those of the archives.
         most: rows of a form that a task may give.
+        threshold: share of the visible tests that an answer must exceed to be a lesson of its own.
         workers: executions at once.
         report: is told what is being done.
     """
@@ -79,6 +80,7 @@ class Harvester:
     seed: int = 0
     domains: tuple[str, ...] = ("humaneval", "mbpp")
     most: int = 4
+    threshold: float = -1.0
     workers: int = 2
     report: Callable[[str], None] = lambda _text: None
 
@@ -213,6 +215,11 @@ class Harvester:
         for each in answers:
             if not each.right:
                 continue
+            if task.kind == "code" and self.threshold >= 0:
+                passed = self.judges[domain].passes(each.answer, task.visible_tests)
+                if passed and sum(passed) / len(passed) <= self.threshold:
+                    self.counts["below the reward threshold"] += 1
+                    continue
             calls = each.source["calls"]
             many = isinstance(calls, int) and calls > 1
             yield Row(

@@ -50,6 +50,7 @@ class Judge:
         self.executed = 0
         """Answers executed so far."""
         self._scores: dict[tuple[str, str], Score] = {}
+        self._passed: dict[tuple[str, ...], tuple[bool, ...]] = {}
         self._lock = threading.Lock()
 
     def score(self, task: Task, answer: str) -> Score:
@@ -68,9 +69,10 @@ class Judge:
 
     def passes(self, code: str, tests: Sequence[str]) -> tuple[bool, ...]:
         """Return which of some tests a piece of code passes."""
-        if not tests:
-            return ()
-        return self.sandbox.check(code, list(tests), limits=LIMITS).passed
+        key = code, *tests
+        if tests and key not in self._passed:
+            self._passed[key] = self.sandbox.check(code, list(tests), limits=LIMITS).passed
+        return self._passed.get(key, ())
 
     def feedback(self, task: Task, code: str) -> str:
         """Return what the visible tests say against wrong code; the scorer's one word when they say nothing."""

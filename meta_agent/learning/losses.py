@@ -6,11 +6,12 @@ functions return one loss a pair, shape (B,), so that the caller may weigh and a
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch
-from torch import Tensor
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Revisions(NamedTuple):
@@ -101,15 +102,3 @@ def with_degree(preference: Tensor, degrees: Tensor, weight: float) -> Tensor:
     """Return the mean preference loss, and ``weight`` times the mean degree loss; at 0 it is not touched at all."""
     loss = preference.mean()
     return loss + weight * degrees.mean() if weight else loss
-
-
-def log_probabilities(logits: Tensor, tokens: Tensor, trained: Tensor) -> Tensor:
-    """Return the sum of the log-probabilities of the trained tokens of each row, shape (B,).
-
-    Args:
-        logits: shape (B, T, V).
-        tokens: shape (B, T), the tokens that went in.
-        trained: shape (B, T), 1 where a token counts; the first token of a row never does.
-    """
-    picked = torch.gather(logits[:, :-1].float().log_softmax(-1), 2, tokens[:, 1:, None]).squeeze(2)
-    return (picked * trained[:, 1:]).sum(-1)

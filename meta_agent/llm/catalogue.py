@@ -132,5 +132,6 @@ def find(name: str) -> LocalModel:
             return model
     known = ", ".join(model.name for model in CATALOGUE)
     raise UserError(
-        f"unknown local model {name!r}; known: {known}; or local/PATH.gguf for a file of your own"
+        f"unknown local model {name!r}; known: {known}, and what `adas learn train` made (`adas models list`); or "
+        "local/PATH.gguf for a file of your own"
     )

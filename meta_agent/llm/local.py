@@ -8,6 +8,7 @@ from typing import Literal, Protocol, get_args
 from meta_agent.errors import UserError
 from meta_agent.llm.catalogue import find
 from meta_agent.llm.download import ensure_model
+from meta_agent.llm.learned import find_learned
 from meta_agent.llm.llm import LLM
 
 Engine = Literal["llamacpp", "vllm"]
@@ -29,7 +30,8 @@ def open_local(name: str, *, engine: Engine | Literal["auto"] = "auto") -> Local
     """Return the local model ``name``, ready to answer.
 
     Args:
-        name: ``local/NAME`` from the catalogue, or ``local/PATH.gguf`` for a file of the user's own.
+        name: ``local/NAME`` from the catalogue or of a model that was trained here, or ``local/PATH.gguf`` for a file
+            of the user's own.
         engine: ``auto`` takes what :func:`choose` says.
 
     Raises:
@@ -38,14 +40,19 @@ def open_local(name: str, *, engine: Engine | Literal["auto"] = "auto") -> Local
     """
     if engine not in ("auto", *ENGINES):
         raise UserError(f"unknown engine {engine!r}; expected auto, {' or '.join(ENGINES)}")
-    path = model_path(name)
+    path, learned = model_path(name), find_learned(name)
+    adapter = learned.adapter if learned else None
     if (choose(name) if engine == "auto" else engine) == "vllm":
         from meta_agent.llm.engines.vllm import Vllm
 
+        if learned and adapter:
+            from meta_agent.learning.combine import merged
+
+            path = merged(learned)
         return Vllm(path)
     from meta_agent.llm.engines.llamacpp import LlamaCpp
 
-    return LlamaCpp(path)
+    return LlamaCpp(path, adapter=adapter)
 
 
 def choose(name: str) -> Engine:
@@ -63,10 +70,15 @@ def choose(name: str) -> Engine:
 
 
 def model_path(name: str) -> Path:
-    """Return the GGUF file of ``name``, downloading a model of the catalogue that is not here yet."""
+    """Return the GGUF file of ``name``, downloading a model of the catalogue that is not here yet.
+
+    Of a model that is an adapter, that is the file of its base.
+    """
     if name.endswith(".gguf"):
         path = Path(name.removeprefix("local/")).expanduser()
         if not path.is_file():
             raise UserError(f"no model file at {path}")
         return path
+    if learned := find_learned(name):
+        return model_path(learned.base) if learned.adapter else learned.weights
     return ensure_model(find(name).name)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file  # type: ignore[import-not-found, unused-ignore]
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 INT8_MAX = 127
 
@@ -36,7 +36,10 @@ def dequantise(source: Path, folder: Path, dtype: str) -> None:
     """Read the GGUF as a plain model of one floating type, with its tokenizer and chat template."""
     tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
     model = AutoModelForCausalLM.from_pretrained(
-        source.parent, gguf_file=source.name, dtype=getattr(torch, dtype)
+        source.parent,
+        gguf_file=source.name,
+        dtype=getattr(torch, dtype),
+        quantization_config=GgufConfig(dequantize=True),
     )
     model.hf_quantizer = None  # else save_pretrained refuses: it takes the model for a quantised one
     model.is_quantized = False

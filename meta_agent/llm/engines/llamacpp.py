@@ -36,12 +36,13 @@ class LlamaCpp:
 
     Args:
         path: the GGUF file.
+        adapter: a LoRA as a GGUF file, put on the model.
         context: tokens of prompt and reply together that one request may use.
         concurrency: requests decoded together; default: what a third of the free memory holds, at most 16.
         threads: worker threads; default: the physical cores this process may use.
 
     Raises:
-        UserError: the file is not a model that llama.cpp can load.
+        UserError: a file is not one that llama.cpp can load.
     """
 
     engine = "llamacpp"
@@ -50,6 +51,7 @@ class LlamaCpp:
         self,
         path: Path,
         *,
+        adapter: Path | None = None,
         context: int = CONTEXT,
         concurrency: int | None = None,
         threads: int | None = None,
@@ -67,10 +69,13 @@ class LlamaCpp:
         params.cpuparams_batch.n_threads = params.cpuparams.n_threads
         params.cache_ram_mib = 0
         params.verbosity = 0
+        if adapter is not None:
+            params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
         try:
             self._server: Any = xllamacpp.Server(params)
         except RuntimeError as error:
-            raise UserError(f"llama.cpp cannot load {path}: {error}") from None
+            what = path if adapter is None else f"{path} with {adapter}"
+            raise UserError(f"llama.cpp cannot load {what}: {error}") from None
         # A server that is freed before its loop has begun waits for ever, so the loop is seen to answer first.
         self._server.handle_chat_completions(
             {"messages": [{"role": "user", "content": "."}], "max_tokens": 1}

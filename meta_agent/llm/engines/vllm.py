@@ -193,14 +193,15 @@ def dequantised(path: Path, python: Path, weight_format: WeightFormat) -> Path:
         return folder
     from rich.console import Console
 
+    folder.parent.mkdir(parents=True, exist_ok=True)
     log = folder.with_name(f"{path.stem}.dequantise.log")
     command = [str(python), "-P", str(_HERE / "dequantise.py"), str(path), str(folder), weight_format]
-    with Console(stderr=True).status(f"preparing {path.stem} for vLLM, once"), log.open("wb") as output:
+    with Console(stderr=True).status(f"dequantising {path.stem}, once"), log.open("wb") as output:
         made = subprocess.run(
             command, check=False, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
     if made.returncode:
-        raise UserError(f"vLLM cannot use {path}: {_last_error(log)} (log: {log})")
+        raise UserError(f"{path} cannot be dequantised: {_last_error(log)} (log: {log})")
     return folder
 
 

@@ -12,7 +12,6 @@ from meta_agent.learning.losses import (  # noqa: E402
     Revisions,
     degree,
     dpo,
-    log_probabilities,
     rpo,
     sppo,
     srpo,
@@ -90,16 +89,3 @@ def test_srpo_vanishes_at_the_solution_alone() -> None:
         assert srpo(found, beta, alpha).item() == pytest.approx(0, abs=1e-24)
     assert srpo(found._replace(chosen=found.chosen + 0.1), beta, 0.5).item() > 1e-5
     assert srpo(found._replace(chosen_from_chosen=found.chosen_from_chosen + 0.1), beta, 0.5).item() > 1e-5
-
-
-def test_log_probabilities_of_the_trained_tokens_only() -> None:
-    rng = torch.Generator().manual_seed(0)
-    logits = torch.randn(2, 5, 7, generator=rng)
-    tokens = torch.randint(7, (2, 5), generator=rng)
-    trained = torch.tensor([[1, 0, 0, 1, 1], [0, 1, 0, 0, 0]])
-    logs = logits.log_softmax(-1)
-    expected = [
-        logs[0, 2, tokens[0, 3]] + logs[0, 3, tokens[0, 4]],
-        logs[1, 0, tokens[1, 1]],
-    ]
-    assert torch.allclose(log_probabilities(logits, tokens, trained), torch.stack(expected))
