@@ -34,6 +34,7 @@ BENCHMARKS: Mapping[str, str] = {
     "gsm8k": "domains.gsm8k:gsm8k",
     "mgsm": "domains.mgsm:mgsm",
     "reasoning-gym": "domains.reasoning_gym:reasoning_gym",
+    "repair": "domains.repair:repair",
 }
 """Short name to the function that loads the benchmark."""
 
@@ -42,9 +43,9 @@ def load_domain(spec: str, *, sizes: Mapping[SplitName, int] | None = None, seed
     """Load a domain by name.
 
     Args:
-        spec: ``humaneval``, ``mbpp``, ``gsm8k``, ``mgsm`` or ``mgsm:LANGUAGE``, ``reasoning-gym:TASK``, a
-            path to a ``.jsonl`` file, or ``dotted.path:Class`` of anything that is called with ``sizes`` and
-            ``seed`` and returns a :class:`Domain`.
+        spec: ``humaneval``, ``mbpp``, ``gsm8k``, ``mgsm`` or ``mgsm:LANGUAGE``, ``reasoning-gym:TASK``,
+            ``repair`` or ``repair:TASKS.jsonl``, a path to a ``.jsonl`` file, or ``dotted.path:Class`` of anything
+            that is called with ``sizes`` and ``seed`` and returns a :class:`Domain`.
         sizes: tasks per split; a split left out has its default size, :data:`EVERY` takes all that belong to it.
         seed: decides which tasks go to which split, and their order.
 
@@ -52,13 +53,13 @@ def load_domain(spec: str, *, sizes: Mapping[SplitName, int] | None = None, seed
         DomainError: an unknown name, data that cannot be had, a broken file, or sizes that are too large.
 
     """
+    name, _, variant = spec.partition(":")
+    if name in BENCHMARKS:
+        return _make(spec, _resolve(BENCHMARKS[name]), *filter(None, [variant]), sizes=sizes, seed=seed)
     if spec.endswith(".jsonl"):
         from domains.jsonl import jsonl
 
         return jsonl(Path(spec), sizes=sizes, seed=seed)
-    name, _, variant = spec.partition(":")
-    if name in BENCHMARKS:
-        return _make(spec, _resolve(BENCHMARKS[name]), *filter(None, [variant]), sizes=sizes, seed=seed)
     if _DOTTED.fullmatch(spec):
         if str(Path.cwd()) not in sys.path:  # a command's path has no current folder
             sys.path.append(str(Path.cwd()))
@@ -103,7 +104,10 @@ _MEMBERS = ("name", "version", "scorer", "description", "tasks", "score", "key")
 
 
 def _unknown(spec: str) -> str:
-    names = "humaneval, mbpp, gsm8k, mgsm[:LANGUAGE], reasoning-gym:TASK, PATH.jsonl, dotted.path:Class"
+    names = (
+        "humaneval, mbpp, gsm8k, mgsm[:LANGUAGE], reasoning-gym:TASK, repair[:TASKS.jsonl], PATH.jsonl, "
+        "dotted.path:Class"
+    )
     close = get_close_matches(spec.partition(":")[0], BENCHMARKS, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"unknown domain {spec!r}: {hint}There are {names}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sandboxes import Json, Sandbox
 
 SplitName = Literal["search", "selection", "test"]
-Kind = Literal["code", "answer"]
+Kind = Literal["code", "answer", "patch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Task:
     id: str
     prompt: str
     kind: Kind
-    """``code``: the answer is Python source; ``answer``: the answer is a short text or number."""
+    """``code``: the answer is Python source; ``answer``: a short text or number; ``patch``: a unified diff."""
     entry_point: str = ""
     """Name of the function asked for, when ``kind`` is ``code``."""
     visible_tests: tuple[str, ...] = ()
@@ -80,6 +80,17 @@ class Domain(Protocol):
 
     def key(self, answer: Json) -> str:
         """Return a canonical text of an answer, equal for answers that mean the same (used for voting)."""
+
+
+@runtime_checkable
+class Guarded(Protocol):
+    """What a domain may have besides, so that marks without merit are noticed."""
+
+    def shown(self, task: Task, sandbox: Sandbox) -> bool:
+        """Return whether the agent is shown all that its answer is compared with."""
+
+    def canary(self, task: Task, answer: Json, sandbox: Sandbox) -> Score:
+        """Mark an answer by what no answer can meet: more than 0 means that marking was cheated."""
 
 
 class DomainError(ValueError):

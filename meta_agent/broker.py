@@ -14,9 +14,10 @@ from math import isfinite
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from meta_agent import partial
-from meta_agent.agents.kit import MAX_CANDIDATES
 from meta_agent.errors import RequestError
+from meta_agent.fields import BadFieldError, integer, number, text, texts
 from meta_agent.llm.llm import Completion, Message, Request
+from meta_agent.repository_desk import ASKED, RepositoryDesk
 from meta_agent.selectors import (
     BY_TESTS,
     SELECTORS,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from domains import Task
+    from meta_agent.repository import Repository
 
 RUN_LIMITS = Limits(wall_s=20.0, cpu_s=4.0)
 STOP = ("\n```\n",)
@@ -89,7 +91,10 @@ class Broker:
     max_calls: int = 20
     max_tokens: int = 16_000
     deadline_s: float = 600.0
-    stop: tuple[str, ...] = STOP
+    repository: Repository | None = None
+    """What a task of kind ``patch`` is about."""
+    stop: tuple[str, ...] | None = None
+    """Ends a reply; :data:`STOP` by default, and nothing where the answer is a patch, which may need many fences."""
     reply_tokens: int = 0
     """A reply may be at least so long, however little the program asks for."""
     observe: Callable[[dict[str, object]], None] = lambda _step: None
@@ -104,6 +109,8 @@ class Broker:
     def __post_init__(self) -> None:
         """Start the clock."""
         self._started = time.monotonic()
+        self._stop = self.stop if self.stop is not None else () if self.task.kind == "patch" else STOP
+        self._desk = RepositoryDesk(self.repository) if self.repository else None
         self._drawn: Counter[str] = Counter()
         self._traced = 0
 
@@ -117,6 +124,7 @@ class Broker:
             "vote": self._vote,
             "classes": self._classes,
             "select": self._select,
+            "repo": self._repo,
             "remaining": self._remaining,
             "log": self._log,
         }
@@ -125,18 +133,18 @@ class Broker:
             return {"error": f"unknown operation: expected one of {', '.join(operations)}"}
         try:
             return operations[op](request)
-        except (RequestError, _BadFieldError) as error:
+        except (RequestError, BadFieldError) as error:
             return {"error": str(error)}
 
     def _llm(self, request: dict[str, Json]) -> dict[str, Json]:
         """Draw ``n`` replies side by side; what would exceed the allowance is refused before anything is paid."""
-        n = _integer(request, "n", 1, 1, 16)
+        n = integer(request, "n", 1, 1, 16)
         if self.calls + n > self.max_calls:
-            raise _BadFieldError(
+            raise BadFieldError(
                 f"no model calls left: this task allows {self.max_calls}, {self.calls} are used and {n} asked for"
             )
         if self.prompt_tokens + self.completion_tokens >= self.max_tokens:
-            raise _BadFieldError(f"no tokens left: this task allows {self.max_tokens}")
+            raise BadFieldError(f"no tokens left: this task allows {self.max_tokens}")
         draws = [self._draw(request) for _ in range(n)]
         self.calls += n
         if n == 1:
@@ -150,15 +158,15 @@ class Broker:
 
     def _draw(self, request: dict[str, Json]) -> Request:
         """Return the next draw of a request: its sample index depends on nothing but earlier draws of this rollout."""
-        prompt, system = _text(request, "prompt"), _text(request, "system")
-        temperature = _number(request, "temperature", 0.0, 0.0, 2.0)
+        prompt, system = text(request, "prompt"), text(request, "system")
+        temperature = number(request, "temperature", 0.0, 0.0, 2.0)
         drafted = Request(
             model=self.model,
             messages=(*([Message("system", system)] if system else []), Message("user", prompt)),
             temperature=temperature,
-            stop=self.stop,
-            max_tokens=max(self.reply_tokens, _integer(request, "max_tokens", 512, 1, 2048)),
-            schema=_schema(_texts(request, "fields")),
+            stop=self._stop,
+            max_tokens=max(self.reply_tokens, integer(request, "max_tokens", 512, 1, 2048)),
+            schema=_schema(texts(request, "fields")),
         )
         key = drafted.key()
         sample = 0 if temperature == 0 else self.seed * 1000 + self._drawn[key]
@@ -182,7 +190,7 @@ class Broker:
         )
 
     def _run(self, request: dict[str, Json]) -> dict[str, Json]:
-        code, tests = _text(request, "code"), _texts(request, "tests")
+        code, tests = text(request, "code"), texts(request, "tests")
         outcome = self.sandbox.check(code, tests, limits=RUN_LIMITS)
         self.cpu_s += outcome.cpu_s
         share = sum(outcome.passed) / len(tests) if tests else float(outcome.ok)
@@ -196,7 +204,7 @@ class Broker:
         return {"passed": passed, "score": share, "feedback": feedback, "output": outcome.stdout[-2000:]}
 
     def _call(self, request: dict[str, Json]) -> dict[str, Json]:
-        code, calls = _text(request, "code"), _texts(request, "calls", at_least=1)
+        code, calls = text(request, "code"), texts(request, "calls", at_least=1)
         outcome = self.sandbox.run(f"{code}\n{_CALLS}", entry="__calls__", args=[[*calls]], limits=RUN_LIMITS)
         self.cpu_s += outcome.cpu_s
         values: Json = outcome.value
@@ -206,7 +214,7 @@ class Broker:
         return {"values": values}
 
     def _run_partial(self, request: dict[str, Json]) -> dict[str, Json]:
-        code = _text(request, "code")
+        code = text(request, "code")
         outcome = self.sandbox.session(
             partial.PROGRAM,
             {"code": code},
@@ -222,7 +230,7 @@ class Broker:
         return {"passed": not error, "score": score, "feedback": error, "output": outcome.stdout[-2000:]}
 
     def _classes(self, request: dict[str, Json]) -> dict[str, Json]:
-        rows = self._outputs(_texts(request, "candidates", at_least=1))
+        rows = self._outputs(texts(request, "candidates", at_least=1))
         able = [row for row in rows if any(value is not None for value in row)]
         numbers = {row: number for number, row in enumerate(dict.fromkeys(able))}
         classes: list[Json] = [numbers.get(row, -1) for row in rows]
@@ -230,16 +238,16 @@ class Broker:
         return {"classes": classes}
 
     def _vote(self, request: dict[str, Json]) -> dict[str, Json]:
-        candidates = _texts(request, "candidates", at_least=1)
+        candidates = texts(request, "candidates", at_least=1)
         index = self._majority(candidates)
         self._record("vote", candidates=len(candidates), index=index)
         return {"index": index}
 
     def _select(self, request: dict[str, Json]) -> dict[str, Json]:
-        candidates, tests = _texts(request, "candidates", at_least=1), _texts(request, "tests")
+        candidates, tests = texts(request, "candidates", at_least=1), texts(request, "tests")
         method = request.get("method", "max_pass")
         if not isinstance(method, str) or method not in SELECTORS:
-            raise _BadFieldError(f"method: expected one of {', '.join(SELECTORS)}")
+            raise BadFieldError(f"method: expected one of {', '.join(SELECTORS)}")
         passed, ran = self._passed(candidates, tests)
         outputs = None if method in BY_TESTS else values_as_numbers(self._outputs(candidates))
         trusted = [test in self.task.visible_tests for test in tests]
@@ -250,6 +258,24 @@ class Broker:
         scores = [float(score) if isfinite(score) else None for score in choice.scores]
         self._record("select", method=method, candidates=len(candidates), scores=scores, index=index)
         return {"index": index}
+
+    def _repo(self, request: dict[str, Json]) -> dict[str, Json]:
+        if self._desk is None:
+            raise BadFieldError("this task has no repository: kit.repo is for tasks of kind 'patch'")
+        before = self._desk.repository.cpu_s
+        asked = {name: request[name] for name in ASKED if name in request}
+        try:
+            told = self._desk(request)
+        except BadFieldError as error:
+            self._record("repo", **asked, refused=str(error))
+            raise
+        finally:
+            self.cpu_s += self._desk.repository.cpu_s - before
+        seen = {name: told[name] for name in ("text", "score", "feedback") if name in told}
+        self._record(
+            "repo", **asked, **{"told" if name == "text" else name: value for name, value in seen.items()}
+        )
+        return told
 
     def _passed(self, candidates: list[str], tests: list[str]) -> tuple[list[list[bool]], list[bool]]:
         """Return which candidate passes which test, and which of them could be executed."""
@@ -285,7 +311,7 @@ class Broker:
 
     def _log(self, request: dict[str, Json]) -> dict[str, Json]:
         if len(self.trace) < 1000:
-            self._record("log", text=_text(request, "text")[:2000])
+            self._record("log", text=text(request, "text")[:2000])
         return {}
 
     def _record(self, op: str, **fields: object) -> None:
@@ -300,10 +326,6 @@ class Broker:
         self._traced += len(json.dumps(entry))
         if self._traced <= MAX_TRACE:
             self.trace.append(entry)
-
-
-class _BadFieldError(ValueError):
-    """A request that the program got wrong, or may not make any more."""
 
 
 def _feedback(
@@ -325,21 +347,6 @@ def _last_line(error: str | None, killed_by: str | None) -> str:
     return f"the program was stopped: {killed_by} limit" if killed_by else (error or "").rsplit("\n", 1)[-1]
 
 
-def _text(request: dict[str, Json], name: str) -> str:
-    value = request.get(name, "")
-    if not isinstance(value, str):
-        raise _BadFieldError(f"{name}: expected text, got {type(value).__name__}")
-    return value
-
-
-def _texts(request: dict[str, Json], name: str, at_least: int = 0) -> list[str]:
-    value = request.get(name, [])
-    if not isinstance(value, list) or not at_least <= len(value) <= MAX_CANDIDATES:
-        came = f"{len(value)} of them" if isinstance(value, list) else type(value).__name__
-        raise _BadFieldError(f"{name}: expected a list of {at_least} to {MAX_CANDIDATES} texts, got {came}")
-    return [item if isinstance(item, str) else str(item) for item in value]
-
-
 def _schema(fields: list[str]) -> str:
     """Return the JSON schema of an object of texts. A program never hands a schema of its own to a model's server."""
     if not fields:
@@ -348,14 +355,3 @@ def _schema(fields: list[str]) -> str:
     return json.dumps(
         {"type": "object", "properties": texts, "required": list(texts), "additionalProperties": False}
     )
-
-
-def _number(request: dict[str, Json], name: str, default: float, low: float, high: float) -> float:
-    value = request.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise _BadFieldError(f"{name}: expected a number from {low} to {high}")
-    return float(value)
-
-
-def _integer(request: dict[str, Json], name: str, default: int, low: int, high: int) -> int:
-    return int(_number(request, name, default, low, high))

@@ -14,6 +14,7 @@ KIT_METHODS = (
     "classes",
     "select",
     "extract",
+    "repo",
     "remaining",
     "log",
 )

@@ -15,9 +15,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from archive import Archive, Evaluation, Program, Rollout, Split
+from domains.repository import RepositoryDomain
 from meta_agent.adas_compat import MOST_CALLS, published_entry
 from meta_agent.broker import Broker, Gateway
 from meta_agent.performance import perform
+from meta_agent.repository import Repository
 from sandboxes import Limits, Sandbox, SandboxFaultError
 
 if TYPE_CHECKING:
@@ -172,6 +174,7 @@ class Evaluator:
         broker = Broker(
             task=task,
             domain=self.domain,
+            repository=self._repository(task),
             gateway=self.gateway,
             sandbox=self.sandbox,
             model=self.model,
@@ -201,6 +204,13 @@ class Evaluator:
             cpu_seconds=done.cpu_s + broker.cpu_s + marking_cpu,
             trace=tuple(broker.trace),
         )
+
+    def _repository(self, task: Task) -> Repository | None:
+        """Return a fresh copy of what a task of kind ``patch`` is about."""
+        if task.kind != "patch":
+            return None
+        assert isinstance(self.domain, RepositoryDomain)
+        return Repository(self.domain.snapshot(task), self.sandbox)
 
 
 def _drain(pending: set[Future[None]]) -> None:

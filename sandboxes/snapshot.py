@@ -10,7 +10,7 @@ import os
 import stat
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -95,6 +95,20 @@ class Snapshot:
     def text(self, path: str) -> str | None:
         """Return a file as text, None where there is none or it is binary."""
         return as_text(self.files.get(path))
+
+    def keeps_out(self, path: str) -> str:
+        """Return why a path may not come from a program, empty when it may: in the folder, something else is there."""
+        parts = PurePosixPath(path).parts
+        if any(fnmatch(part, pattern) for part in parts for pattern in (*IGNORED, *CACHES)):
+            return "a path that is ignored"
+        if any(fnmatch(parts[-1].lower(), pattern) for pattern in SECRETS):
+            return "its name says that it holds secrets"
+        for end in range(1, len(parts) + 1):
+            if reason := self.left_outside.get("/".join(parts[:end])):
+                return reason
+            if end < len(parts) and "/".join(parts[:end]) in self.files:
+                return "a path through a file"
+        return ""
 
     def with_files(self, changed: Mapping[str, bytes | None]) -> Snapshot:
         """Return this with other contents; None stands for a file that is gone."""

@@ -34,9 +34,13 @@ class Task:
 
 
 class Result:
-    """What a run of candidate code showed: ``passed``, ``score`` (share of tests passed), ``feedback``, ``output``."""
+    """What a run showed: ``passed``, ``score`` (share of tests passed), ``feedback``, ``output``.
+
+    Of a repository's tests also ``failed``, the names of those that fail.
+    """
 
     def __init__(self, fields: dict[str, Any]) -> None:
+        self.failed: list[str] = fields.get("failed", [])
         self.passed: bool = fields["passed"]
         self.score: float = fields["score"]
         self.feedback: str = fields["feedback"]
@@ -52,6 +56,7 @@ class Kit:
     def __init__(self, task: Task, call: Call) -> None:
         self._task = task
         self._call = call
+        self.repo = Repo(self._ask)
 
     def _ask(self, op: str, **fields: Any) -> dict[str, Any]:
         reply = self._call({"op": op, **fields})
@@ -138,9 +143,13 @@ class Kit:
     def extract(self, text: str, kind: str = "") -> str:
         """Return the answer inside a reply: the last complete code block, or the text after ``Answer:``.
 
-        ``kind`` is ``"code"`` or ``"answer"``; that of the task by default.
+        ``kind`` is ``"code"``, ``"answer"`` or ``"patch"``; that of the task by default. The patch is what the edit
+        blocks of the reply make of a fresh copy of the repository; a patch is returned as it is.
         """
-        return extract_code(str(text)) if (kind or self._task.kind) == "code" else extract_answer(str(text))
+        kind = kind or self._task.kind
+        if kind == "patch":
+            return str(text) if str(text).startswith("diff --git ") else self.repo.patch_of(str(text))
+        return extract_code(str(text)) if kind == "code" else extract_answer(str(text))
 
     @property
     def remaining(self) -> dict[str, float]:
@@ -152,12 +161,120 @@ class Kit:
         self._ask("log", text=" ".join(str(value) for value in values))
 
 
+class Suspect:
+    """A function that failing tests run over: ``path, name, first, last, score, code``."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.path: str = fields["path"]
+        self.name: str = fields["name"]
+        self.first: int = fields["first"]
+        self.last: int = fields["last"]
+        self.score: float = fields["score"]
+        self.code: str = fields["code"]
+
+
+class Repo:
+    """The repository of a task of kind ``patch``: a copy to search, edit and test.
+
+    What is not there, and an edit that does not match, raises :class:`KitError` with the reason.
+    """
+
+    def __init__(self, ask: Callable[..., dict[str, Any]]) -> None:
+        self._ask = ask
+
+    def _do(self, do: str, **fields: Any) -> dict[str, Any]:
+        return self._ask("repo", do=do, **fields)
+
+    def paths(self) -> list[str]:
+        """Return the text files."""
+        return list(self._do("paths")["paths"])
+
+    def read(self, path: str, first: int = 1, last: int = 0) -> str:
+        """Return the lines ``first`` to ``last`` of a file, all by default."""
+        return str(self._do("read", path=str(path), first=int(first), last=int(last))["text"])
+
+    def outline(self, path: str) -> str:
+        """Return the signatures of all that a Python file defines."""
+        return str(self._do("outline", path=str(path))["text"])
+
+    def search_class(self, name: str, path: str = "") -> str:
+        """Return where classes of that name are, with the signatures of their methods."""
+        return str(self._do("search_class", name=str(name), path=str(path))["text"])
+
+    def search_method(self, name: str, inside: str = "", path: str = "") -> str:
+        """Return the code of methods and functions of that name, ``inside`` a class or anywhere."""
+        return str(self._do("search_method", name=str(name), inside=str(inside), path=str(path))["text"])
+
+    def search_code(self, text: str, path: str = "") -> str:
+        """Return the lines that hold a text, with the lines around them."""
+        return str(self._do("search_code", text=str(text), path=str(path))["text"])
+
+    def around(self, path: str, line: int, window: int = 10) -> str:
+        """Return the lines around a line."""
+        return str(self._do("around", path=str(path), line=int(line), window=int(window))["text"])
+
+    def edit(self, path: str, search: str, replace: str) -> None:
+        """Replace a text that is in a file exactly once; an empty ``search`` makes a new file."""
+        self._do("edit", path=str(path), search=str(search), replace=str(replace))
+
+    def apply(self, reply: str) -> str:
+        """Make the edits that the edit blocks of a reply ask for; return why some were refused, empty when none was."""
+        blocks = edit_blocks(str(reply))
+        refused = [] if blocks else ["the reply has no edit block of the form that was asked for"]
+        for path, search, replace in blocks:
+            try:
+                self.edit(path, search, replace)
+            except KitError as error:
+                refused.append(str(error))
+        return "\n".join(refused)
+
+    def patch_of(self, reply: str) -> str:
+        """Return the patch that the edit blocks of a reply make of a fresh copy."""
+        self.reset()
+        self.apply(reply)
+        return self.patch()
+
+    def reset(self) -> None:
+        """Undo all edits."""
+        self._do("reset")
+
+    def patch(self) -> str:
+        """Return all edits as one patch: the answer to a task of kind ``patch``."""
+        return str(self._do("patch")["text"])
+
+    def test(self, tests: Sequence[str] = ()) -> Result:
+        """Run the repository's own tests, all or some by their names, on the copy as it is now."""
+        return Result(self._do("test", tests=[str(test) for test in tests]))
+
+    def suspects(self, limit: int = 5) -> list[Suspect]:
+        """Return the functions that failing tests run over, the most suspicious first (Ochiai); runs the tests."""
+        return [Suspect(fields) for fields in self._do("suspects", limit=int(limit))["suspects"]]
+
+
 # Compiled once for all sessions: the sandbox loads the kit before it forks.
+_EDIT = re.compile(
+    r"^[ \t]*<{5,9} ?SEARCH[^\n]*\n(.*?)^[ \t]*={5,9}[ \t]*\n(.*?)^[ \t]*>{5,9} ?REPLACE",
+    re.DOTALL | re.MULTILINE,
+)
 _BLOCK = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
 _DEFINING = re.compile(r"^\s*(?:def|class|async def) ", re.MULTILINE)
 _ANSWER = re.compile(r"(?i)answer\s*(?:is|:)\s*\**\s*([^\n]+)")
 _BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
 _NUMBER = re.compile(r"-?\$?\d[\d,]*(?:\.\d+)?")
+
+
+def edit_blocks(text: str) -> list[tuple[str, str, str]]:
+    """Return path, text to replace and replacement of each edit block; a path holds for later blocks too."""
+    blocks: list[tuple[str, str, str]] = []
+    path, end = "", 0
+    for found in _EDIT.finditer(text):
+        above = [line.strip() for line in text[end : found.start()].splitlines()]
+        named = [line for line in above if line and not line.startswith("```")]
+        if named:
+            path = named[-1].strip("`*# :").removeprefix("./")
+        blocks.append((path, found[1], found[2]))
+        end = found.end()
+    return blocks
 
 
 def extract_code(text: str) -> str:
