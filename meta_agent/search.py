@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict, cast
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 
-from archive import Archive, Failure, Member, Program
+from archive import Archive, Failure, Member, Program, Rollout
 from meta_agent.check import check, fingerprint
 from meta_agent.errors import BudgetError
 from meta_agent.parents import choose_parents
@@ -295,17 +295,21 @@ class Search:
             self.keep({"generation": ended[0]["generation"], "candidates": ended})
 
     def members(self, generation: int) -> tuple[Example, ...]:
-        """Return the members of the generations before one, as the proposers see them."""
+        """Return the measured members of the generations before one, as the proposers see them."""
         if generation not in self._seen:
-            earlier = [m for m in self.archive.members(self.run) if m.generation < generation]
-            self._seen = {generation: tuple(self.example(member) for member in earlier)}
+            measured = {e.program: e.id for e in self.archive.evaluations(run=self.run, split="search")}
+            self._seen = {
+                generation: tuple(
+                    self.example(member, self.archive.rollouts(measured[member.program]))
+                    for member in self.archive.members(self.run)
+                    if member.generation < generation and member.program in measured
+                )
+            }
         return self._seen[generation]
 
-    def example(self, member: Member) -> Example:
+    def example(self, member: Member, rollouts: Sequence[Rollout]) -> Example:
         """Return a member with what it did on the search split."""
         program = self.archive.program(member.program)
-        (evaluation,) = self.archive.evaluations(run=self.run, program=member.program, split="search")
-        rollouts = self.archive.rollouts(evaluation.id)
         reasons = Counter(r.reason for r in rollouts if r.score < 1 and r.reason)
         return Example(
             program=member.program,

@@ -1,0 +1,350 @@
+"""Composition alone, reflection alone, and the mix of proposers: what does each find for the same tokens?
+
+    python benchmarks/search_mix.py [--domain humaneval] [--budget 220k-tokens] [--seeds 3] [KEY=VALUE ...]
+
+One search for each arm and seed, each with a cache of its own, so that none gets for free what another has paid for.
+Then every program that was the best so far at the end of a generation is measured on the selection split, outside the
+budget, and the report is written. Killed at any moment, the same command goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from archive import Archive, Run
+from archive.diversity import behaviour_entropy, mean_distance
+from archive.statistics import Interval, mean_interval, paired
+from domains import load_domain
+from meta_agent.choosing import Standings, scores_of
+from meta_agent.commands.search import run_search
+from meta_agent.config import SearchConfig, load_config, validate
+from meta_agent.evaluation import Allowance, Evaluator
+from meta_agent.llm import Cache, open_gateway
+from sandboxes import open_sandbox
+
+if TYPE_CHECKING:
+    from archive import Member
+    from domains import Domain
+    from meta_agent.finish import ScoreCard
+
+ARMS = {"composition": "composition", "reflective": "reflective", "mix": ",".join(SearchConfig().proposers)}
+POINTS = (0.25, 0.5, 0.75, 1.0)
+ROLES = ("finalist", "best hand-designed", "self-consistency")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One finished search, and what its programs scored on the selection split."""
+
+    arm: str
+    seed: int
+    run: str
+    tokens: int
+    """Uncached tokens of the whole search, its finish included."""
+    leaders: list[tuple[float, float]]
+    """Tokens spent until then -> selection score of the best so far, in the order of the search."""
+    searched: float
+    """Tokens of the last program that was measured on the search split."""
+    ran: int
+    failed: int
+    behaviour: list[tuple[int, float, float]]
+    """Generation, entropy of behaviours in bits, mean distance of pairs, over all programs so far."""
+    proposers: Counter[str]
+    test: dict[str, dict[str, float]]
+    """Role -> task -> score."""
+
+    def best_so_far(self, share: float) -> float:
+        """Return the selection score of the best program at a share of the search's tokens."""
+        return [
+            score
+            for tokens, score in self.leaders
+            if tokens <= share * self.searched or tokens == self.leaders[0][0]
+        ][-1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="settings of every search")
+    parser.add_argument("--domain", default="humaneval")
+    parser.add_argument("--budget", default="220k-tokens", help="of each search, the same for all")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
+    parser.add_argument("--preset", default="laptop")
+    parser.add_argument("--folder", type=Path, default=Path("logs/search_mix"), help="archive and caches")
+    parser.add_argument("--report", type=Path, default=Path("docs/results/search.md"))
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    outcomes = []
+    for seed in range(options.seeds):
+        for arm in options.arms:
+            outcomes.append(outcome(options, arm, seed, searched(options, arm, seed)))
+            figure = plot(outcomes, options.report.with_suffix(".svg"))
+            options.report.write_text(report(options, outcomes, figure))
+            print(f"{arm}, seed {seed}: done; {options.report} is up to date", flush=True)
+
+
+def searched(options: argparse.Namespace, arm: str, seed: int) -> ScoreCard:
+    """Run a search, or the rest of it. The settings name the run; a finished one gives its card again, free."""
+    pairs = [*options.settings, f"proposers={ARMS[arm]}", f"seed={seed}"]
+    config = load_config(options.preset, None, pairs, domain=options.domain, budget=options.budget)
+    settings = config.model_dump(mode="json")
+    run = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:8]
+    os.environ["ADAS_CACHE"] = str(cache_of(options, arm, seed))
+    with Archive(options.folder / "archive.db") as archive:
+        if run not in {known.id for known in archive.runs()}:
+            domain = domain_of(config)
+            archive.add_run(Run(id=run, kind="search", domain=domain.name, domain_version=domain.version, config=settings))
+        return run_search(archive, run, config, Console(highlight=False))
+
+
+def domain_of(config: SearchConfig) -> Domain:
+    sizes = {"search": config.search_tasks, "selection": config.selection_tasks, "test": config.test_tasks}
+    return load_domain(config.domain, sizes=sizes, seed=config.seed)  # type: ignore[arg-type]
+
+
+def cache_of(options: argparse.Namespace, arm: str, seed: int) -> Path:
+    return options.folder / f"{arm}-{seed}.cache.db"
+
+
+def outcome(options: argparse.Namespace, arm: str, seed: int, card: ScoreCard) -> Outcome:
+    """Measure the best-so-far programs of a finished search on the selection split, and read the rest."""
+    run = card.run
+    with Archive(options.folder / "archive.db") as archive:
+        config = validate(archive.run(run).config)
+        sizes = {
+            "search": config.search_tasks,
+            "selection": config.selection_tasks,
+            "test": config.test_tasks,
+        }
+        domain = load_domain(config.domain, sizes=sizes, seed=config.seed)  # type: ignore[arg-type]
+        members = [m for m in archive.members(run) if m.proposer != "baseline"]
+        steps = leaders(archive, run, members)
+        measure(
+            archive,
+            run,
+            list(dict.fromkeys(program for _, program in steps)),
+            domain,
+            config,
+            cache_of(options, arm, seed),
+        )
+        selection = scores(archive, f"{run}-curve", "selection")
+        return Outcome(
+            arm=arm,
+            seed=seed,
+            run=run,
+            tokens=sum(archive.spent(run)[1:3]),
+            leaders=[(tokens, fmean(selection[program].values())) for tokens, program in steps],
+            searched=max(known(archive, run).values()),
+            ran=sum(m.generation > 0 for m in members),
+            failed=len(
+                {(f.generation, f.slot) for f in archive.failures(run)}
+                - {(m.generation, m.slot) for m in members}
+            ),
+            behaviour=behaviour(archive, run, members),
+            proposers=Counter(m.proposer for m in members if m.generation > 0),
+            test={line.role.split(" x")[0]: scores(archive, run, "test")[line.program] for line in card.lines},
+        )
+
+
+def known(archive: Archive, run: str) -> dict[str, float]:
+    """Return the uncached tokens that were spent when a program was measured on the search split, by its id."""
+    calls = sorted(
+        (c.created, c.prompt_tokens + c.completion_tokens) for c in archive.calls(run) if not c.cached
+    )
+    return {
+        e.program: sum(
+            tokens for created, tokens in calls if created <= max(r.created for r in archive.rollouts(e.id))
+        )
+        for e in archive.evaluations(run=run, split="search")
+    }
+
+
+def leaders(archive: Archive, run: str, members: list[Member]) -> list[tuple[float, str]]:
+    """Return the tokens spent at the end of each generation, and the program that was the best by then."""
+    rows, spent = scores_of(archive, run, ["search"]), known(archive, run)
+    found = []
+    for generation in range(1 + max(m.generation for m in members)):
+        so_far = [m.program for m in members if m.generation <= generation]
+        standings = Standings.of({program: rows[program] for program in so_far})
+        tokens = max(spent[program] for program in so_far)
+        found.append((tokens, max(so_far, key=standings.score)))
+    return found
+
+
+def measure(
+    archive: Archive, run: str, programs: list[str], domain: Domain, config: SearchConfig, cache: Path
+) -> None:
+    """Measure programs on the whole selection split, in a run of its own."""
+    curve = f"{run}-curve"
+    archive.add_run(
+        Run(id=curve, kind="evaluate", domain=domain.name, domain_version=domain.version, config={"of": run})
+    )
+    sandbox = open_sandbox(config.sandbox, Path(config.environment) if config.environment else None)
+    with open_gateway(
+        cache=Cache(cache), ledger=archive.add_call, run=curve, engine=config.engine
+    ) as gateway:
+        evaluator = Evaluator(
+            archive=archive,
+            domain=domain,
+            gateway=gateway,
+            sandbox=sandbox,
+            model=config.model,
+            workers=config.workers or gateway.backend(config.model).concurrency or 16,
+            allowance=Allowance(
+                calls=config.calls_per_task, tokens=config.tokens_per_task, wall_s=config.seconds_per_task
+            ),
+        )
+        evaluator.evaluate(
+            curve, [archive.program(p) for p in programs], domain.tasks("selection"), "selection"
+        )
+        evaluator.close()
+    sandbox.close()
+
+
+def scores(archive: Archive, run: str, split: str) -> dict[str, dict[str, float]]:
+    """Return program -> task -> score of a run on a split."""
+    return {
+        e.program: {r.task: r.score for r in archive.rollouts(e.id)}
+        for e in archive.evaluations(run=run, split=split)  # type: ignore[arg-type]
+    }
+
+
+def behaviour(archive: Archive, run: str, members: list[Member]) -> list[tuple[int, float, float]]:
+    """Return how differently the programs behave, on the tasks that all have met."""
+    rows = scores_of(archive, run, ["search"])
+    found = []
+    for generation in range(1 + max(m.generation for m in members)):
+        so_far = [rows[m.program] for m in members if m.generation <= generation]
+        shared = sorted(set.intersection(*(set(row) for row in so_far)))
+        outcomes = [[row[task] for task in shared] for row in so_far]
+        found.append((generation, behaviour_entropy(outcomes), mean_distance(outcomes)))
+    return found
+
+
+def plot(outcomes: list[Outcome], file: Path) -> str:
+    """Draw the curves as SVG where matplotlib is installed; return the file's name, or nothing."""
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError:
+        return ""
+    with mpl.rc_context({"svg.hashsalt": "search", "font.size": 9}):
+        figure = Figure(figsize=(8, 4.5), layout="constrained")
+        axes = figure.subplots()
+        axes.set_xlabel("tokens spent by the search")
+        axes.set_ylabel("selection tasks solved by the best so far")
+        for o in outcomes:
+            color = f"C{list(ARMS).index(o.arm)}"
+            tokens, solved = zip(*o.leaders, (o.searched, o.leaders[-1][1]), strict=True)
+            axes.step(tokens, solved, where="post", color=color, alpha=0.6, label=f"{o.arm}, seed {o.seed}")
+        axes.legend(loc="lower right", fontsize=7)
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    return file.name
+
+
+def report(options: argparse.Namespace, outcomes: list[Outcome], figure: str) -> str:
+    """Return the page."""
+    arms = list(dict.fromkeys(o.arm for o in outcomes))
+    command = " ".join(
+        [
+            "python benchmarks/search_mix.py",
+            f"--domain {options.domain} --budget {options.budget}",
+            *options.settings,
+        ]
+    )
+    lines = [
+        "# What the proposers find",
+        "",
+        (
+            f"{options.domain}, {options.budget} for each search, seeds 0 to {max(o.seed for o in outcomes)}; a seed fixes the tasks "
+            f"of each split, the same for all arms. The mix is {', '.join(ARMS['mix'].split(','))}. Reproduce with `{command}`."
+        ),
+        "",
+        "## Best so far, on the selection split",
+        "",
+        (
+            "Share of the selection tasks solved by the program that led on the search split when so much of the search's tokens was "
+            "spent: mean over the seeds, and each seed. Nothing was chosen by these figures."
+        ),
+        "",
+        "| arm | " + " | ".join(f"{point:.0%}" for point in POINTS) + " |",
+        "|---|" + "---|" * len(POINTS),
+    ]
+    for arm in arms:
+        own = [o for o in outcomes if o.arm == arm]
+        cells = [[o.best_so_far(point) for o in own] for point in POINTS]
+        lines.append(
+            f"| {arm} | "
+            + " | ".join(f"{fmean(c):.1%} ({', '.join(f'{x:.0%}' for x in c)})" for c in cells)
+            + " |"
+        )
+    lines += ["", f"![best so far]({figure})"] if figure else []
+    lines += [
+        "",
+        "## Sealed test",
+        "",
+        "| arm | seed | finalist | best hand-designed | self-consistency at its cost | tasks | ran | failed | tokens |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for o in outcomes:
+        shared = sorted(set.intersection(*(set(row) for row in o.test.values()))) if o.test else []
+        cells = [
+            _interval(o, role, shared) for role in ("finalist", "best hand-designed", "self-consistency")
+        ]
+        lines.append(
+            f"| {o.arm} | {o.seed} | {' | '.join(cells)} | {len(shared)} | {o.ran} | {o.failed} | {o.tokens:,} |"
+        )
+    lines += ["", "The finalists of two arms on the same test tasks, all seeds together:", ""]
+    lines += ["| arms | tasks | difference (95%) | won | lost | p |", "|---|---|---|---|---|---|"]
+    lines += [_duel(outcomes, "mix", arm) for arm in arms if arm != "mix" and "mix" in arms]
+    lines += ["", "## Who wrote what, and how different it is", ""]
+    lines += [
+        "| arm | seed | programs by proposer | entropy of behaviours, by generation (bits) | mean distance, by generation |",
+        "|---|---|---|---|---|",
+    ]
+    for o in outcomes:
+        names = ", ".join(f"{name} {count}" for name, count in sorted(o.proposers.items()))
+        entropies, distances = (" ".join(f"{row[i]:.2f}" for row in o.behaviour) for i in (1, 2))
+        lines.append(f"| {o.arm} | {o.seed} | {names} | {entropies} | {distances} |")
+    return "\n".join(lines) + "\n"
+
+
+def _interval(o: Outcome, role: str, shared: list[str]) -> str:
+    if role not in o.test or not shared:
+        return "none"
+    interval: Interval = mean_interval([o.test[role][task] for task in shared])
+    return f"{interval.mean:.1%} ({interval.low:.0%}-{interval.high:.0%})"
+
+
+def _duel(outcomes: list[Outcome], first: str, second: str) -> str:
+    rows = {(o.arm, o.seed): o.test.get("finalist", {}) for o in outcomes}
+    pairs = [
+        (row[task], rows[second, seed][task])
+        for (arm, seed), row in rows.items()
+        if arm == first and (second, seed) in rows
+        for task in sorted(row.keys() & rows[second, seed].keys())
+    ]
+    if not pairs:
+        return f"| {first} - {second} | 0 | | | | |"
+    result = paired([a for a, _ in pairs], [b for _, b in pairs])
+    return (
+        f"| {first} - {second} | {result.n} | {result.difference:+.1%} ({result.low:+.1%} to {result.high:+.1%}) | "
+        f"{result.wins} | {result.losses} | {result.p:.3f} |"
+    )
+
+
+if __name__ == "__main__":
+    main()
