@@ -43,8 +43,21 @@ SHELF = (
     "solve_or_verify",
     "fun_coder",
     "auto_manual",
+    "auto_code_rover",
+    "chat_repair",
 )
 """Every hand-designed agent; those beyond :data:`SEEDS` cost more or need more, see ``docs/agents.md``."""
+
+REPAIRERS = (
+    "direct",
+    "chain_of_thought",
+    "self_consistency",
+    "self_refine",
+    "step_back",
+    "auto_code_rover",
+    "chat_repair",
+)
+"""Those that make patches: the last two know what a repository is, the others write edits from what a prompt shows."""
 
 _FOLDER = Path(__file__).parent
 

@@ -1,0 +1,65 @@
+"""Conversational repair (Xia and Zhang 2023, ChatRepair, arXiv 2304.00385): rewrite the suspect, run the tests, tell.
+
+The functions that failing tests run over are ranked by Ochiai's formula. The model rewrites the first one, sees which
+tests still fail and what it wrote before, and tries again; after a few rounds the next function is tried with fresh
+samples. The first patch that passes all tests is the answer, else the one that passes most. Tasks without a repository
+or without a failing test are asked once. Cost: 1 to 9 calls a task.
+"""
+
+import textwrap
+
+ROUNDS = 3
+SUSPECTS = 3
+
+
+def forward(task, kit):
+    if task.kind != "patch":
+        form = (
+            "Reply with the whole function in one ```python block."
+            if task.kind == "code"
+            else "End with 'Answer: ' and the final answer alone."
+        )
+        return kit.extract(kit.llm(f"{task.prompt}\n\n{form}"))
+    best_score, best = -1.0, ""
+    for suspect in kit.repo.suspects(SUSPECTS):
+        kit.repo.reset()
+        told = kit.repo.test().feedback
+        history, code = "", suspect.code
+        for round_ in range(ROUNDS):
+            if kit.remaining["calls"] < 1:
+                return best
+            reply = kit.llm(
+                prompt(task, suspect, told, history), temperature=0.4 * bool(round_), max_tokens=900
+            )
+            new = fitted(kit.extract(reply, "code"), suspect.code)
+            history += f"\nThis version was wrong too:\n```python\n{new}\n```\n"
+            if f"def {suspect.name.rpartition('.')[2]}(" not in new:
+                continue
+            try:
+                kit.repo.edit(suspect.path, code, new)
+            except RuntimeError as refused:
+                kit.log("refused:", refused)
+                continue
+            code = new
+            result = kit.repo.test()
+            told = result.feedback
+            if result.score > best_score:
+                best_score, best = result.score, kit.repo.patch()
+            if result.passed:
+                return kit.repo.patch()
+    return best or kit.extract(kit.llm(task.prompt, max_tokens=900))
+
+
+def prompt(task, suspect, told, history):
+    problem = task.metadata.get("problem", task.prompt)
+    return (
+        f"{problem}\n\n{suspect.name} in {suspect.path}:\n```python\n{suspect.code}\n```\n\n"
+        f"These tests fail:\n{told}\n{history}\n"
+        "Find the bug. Reply with the whole corrected function in one ```python block, changed as little as possible."
+    )
+
+
+def fitted(new, old):
+    """Return new code with the indentation of the old."""
+    margin = old[: len(old) - len(old.lstrip())]
+    return textwrap.indent(textwrap.dedent(new).strip("\n"), margin)
