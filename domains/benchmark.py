@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from domains.domain import DomainError, Score, SplitName, Task
+from domains.guard import impossible, shown
 from domains.scoring import STOPPED, Target, scorer_digest
 from domains.splits import Pool, deal
 
@@ -83,6 +84,15 @@ class Benchmark:
     def key(self, answer: Json) -> str:
         """Return a canonical text of an answer, equal for answers that mean the same (used for voting)."""
         return self._key(answer)
+
+    def shown(self, task: Task, sandbox: Sandbox) -> bool:
+        """Return whether the agent is shown all that its answer is compared with."""
+        return shown(task, self._targets[task.id], sandbox)
+
+    def canary(self, task: Task, answer: Json, sandbox: Sandbox) -> Score:
+        """Mark an answer by what no answer can meet: more than 0 means that marking was cheated."""
+        target = impossible(self._targets[task.id])
+        return target.mark(answer, sandbox) if target else Score(0.0, "no canary for tasks of this kind")
 
 
 def from_pools(

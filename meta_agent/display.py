@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from archive import Evaluation, Rollout
+    from archive import Alarm, Evaluation, Rollout
 
 MAX_ROWS = 28
 HEARTBEAT_S = 20.0
@@ -51,6 +51,7 @@ class Display:
         self._lock = threading.Lock()
         self._started = self._told = time.monotonic()
         self._finished = 0
+        self._alarms: set[tuple[str, str]] = set()
         self._live = (
             Live(get_renderable=self._render, console=console, refresh_per_second=4, transient=False)
             if console.is_terminal
@@ -71,6 +72,15 @@ class Display:
     def say(self, words: str) -> None:
         """Show one line of text above the table."""
         self.console.print(words, highlight=False)
+
+    def alarm(self, alarm: Alarm) -> None:
+        """Show an alarm, of one kind only once a program."""
+        with self._lock:
+            known = (alarm.kind, alarm.program) in self._alarms
+            self._alarms.add((alarm.kind, alarm.program))
+        if not known:
+            who = f"{self.name_of(alarm.program)}: " if alarm.program else ""
+            self.console.print(f"ALARM ({alarm.kind}): {who}{alarm.words}", style="bold red", markup=False)
 
     def candidate(self, generation: int, slot: int, stage: str, words: str) -> None:
         """Follow a candidate: ``words`` is its name, or why it came to ``repair``, ``failed`` or ``dropped``."""

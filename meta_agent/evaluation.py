@@ -14,12 +14,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from archive import Archive, Evaluation, Program, Rollout, Split
+from archive import Alarm, Archive, Evaluation, Program, Rollout, Split
 from domains.repository import RepositoryDomain
 from meta_agent.adas_compat import MOST_CALLS, published_entry
 from meta_agent.broker import Broker, Gateway
 from meta_agent.performance import perform
 from meta_agent.repository import Repository
+from meta_agent.sentinels import suspicions
 from sandboxes import Limits, Sandbox, SandboxFaultError
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Evaluator:
         workers: rollouts in flight.
         admit: entered around each rollout; may wait, or raise BudgetError to end an evaluation.
         observe: called after each stored rollout, from any worker thread.
+        alarm: called when a rollout looks as if its score was had without merit, from any worker thread.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Evaluator:
         allowance: Allowance | None = None,
         admit: Callable[[], AbstractContextManager[None]] = nullcontext,
         observe: Callable[[Evaluation, Rollout], None] = lambda _evaluation, _rollout: None,
+        alarm: Callable[[Alarm], None] = lambda _alarm: None,
     ) -> None:
         self.archive = archive
         self.domain = domain
@@ -95,6 +98,7 @@ class Evaluator:
         self.allowance = allowance or Allowance()
         self.admit = admit
         self.observe = observe
+        self.alarm = alarm
         self._stop = threading.Event()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="rollout")
 
@@ -156,6 +160,9 @@ class Evaluator:
         with self.admit():
             self.raise_if_stopped()
             rollout = self._rollout(evaluation.id, program, task, evaluation.seed)
+        for alarm in suspicions(evaluation, rollout, self.domain, task, self.sandbox):
+            self.archive.add_alarm(alarm)
+            self.alarm(alarm)
         self.archive.add_rollout(rollout)
         self.observe(evaluation, rollout)
 

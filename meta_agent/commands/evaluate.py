@@ -111,6 +111,7 @@ def measure(evaluator: Evaluator, run: str, programs: Sequence[Program]) -> Boar
     from meta_agent.agents import load_agent, self_consistency_of
     from meta_agent.evaluation import StoppedError
     from meta_agent.leaderboard import Board, rows, samples_for
+    from meta_agent.sentinels import stand_guard
 
     domain = evaluator.domain
     tasks = domain.tasks(SPLIT)
@@ -119,6 +120,7 @@ def measure(evaluator: Evaluator, run: str, programs: Sequence[Program]) -> Boar
         evaluations = evaluator.evaluate(run, programs, tasks, SPLIT)
         return [_measured(evaluator, p, e.id) for p, e in zip(programs, evaluations, strict=True)]
 
+    stand_guard(evaluator, run)
     try:
         agents = measured(programs)
         (one,) = measured([self_consistency_of(1)])
@@ -225,6 +227,7 @@ def _evaluator(
             workers=workers,
             allowance=allowance,
             observe=display.rollout,
+            alarm=display.alarm,
         )
         stack.callback(evaluator.close)
         stack.enter_context(interruptible(evaluator, display))

@@ -100,6 +100,7 @@ def run_search(archive: Archive, run: str, config: SearchConfig, console: Consol
     from meta_agent.evaluation import StoppedError
     from meta_agent.finish import Finish
     from meta_agent.scorecard import show
+    from meta_agent.sentinels import stand_guard
 
     resume = f"adas search --resume {run}"
     with _parts(archive, run, config, console) as (loop, evaluator, pace, display):
@@ -111,6 +112,7 @@ def run_search(archive: Archive, run: str, config: SearchConfig, console: Consol
             evaluator=evaluator,
             pace=pace,
         )
+        stand_guard(evaluator, run)
         archive.set_run_state(run, "running")
         try:
             try:
@@ -243,6 +245,7 @@ def _parts(
             workers=workers,
             admit=pace.rollout,
             observe=display.rollout,
+            alarm=display.alarm,
             allowance=Allowance(
                 calls=config.calls_per_task, tokens=config.tokens_per_task, wall_s=config.seconds_per_task
             ),
