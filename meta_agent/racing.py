@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 def lost(differences: Array, risk: float) -> npt.NDArray[np.bool_]:
     """Return after each difference to the leaders whether a candidate is dropped, if one looks then."""
-    return log_capital(differences) >= -np.log(risk)
+    gone: npt.NDArray[np.bool_] = log_capital(differences) >= -np.log(risk)
+    return gone
 
 
 @dataclass(frozen=True)

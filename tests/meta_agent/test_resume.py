@@ -27,6 +27,8 @@ SETTINGS = [
     "search_tasks=5",
     "selection_tasks=4",
     "test_tasks=6",
+    "race_block=2",
+    "race_risk=0.4",
 ]
 
 
@@ -86,6 +88,7 @@ class Place:
                     for e in archive.evaluations(run=run.id)
                     for r in archive.rollouts(e.id)
                 ),
+                "drops": sorted((d.evaluation, d.tasks, d.difference, d.reason) for d in archive.drops(run.id)),
                 "openings": [o.programs for o in archive.openings(run.id)],
                 "state": run.state,
             }
