@@ -1,6 +1,6 @@
 """Composition alone, reflection alone, and the mix of proposers: what does each find for the same tokens?
 
-    python benchmarks/search_mix.py [--domain humaneval] [--budget 220k-tokens] [--seeds 3] [KEY=VALUE ...]
+    python benchmarks/search_mix.py [--domain humaneval] [--budget 320k-tokens] [--seeds 3] [KEY=VALUE ...]
 
 One search for each arm and seed, each with a cache of its own, so that none gets for free what another has paid for.
 Then every program that was the best so far at the end of a generation is measured on the selection split, outside the
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from meta_agent.finish import ScoreCard
 
 ARMS = {"composition": "composition", "reflective": "reflective", "mix": ",".join(SearchConfig().proposers)}
+SETTINGS = ("agents=direct,self_consistency,self_debug", "width=4", "generations=20", "finish_share=0.4")
+"""Of every search: few seeds, and generations until the tokens end."""
 POINTS = (0.25, 0.5, 0.75, 1.0)
 ROLES = ("finalist", "best hand-designed", "self-consistency")
 
@@ -59,7 +61,8 @@ class Outcome:
     searched: float
     """Tokens of the last program that was measured on the search split."""
     ran: int
-    failed: int
+    lost: int
+    """Proposals that never ran."""
     behaviour: list[tuple[int, float, float]]
     """Generation, entropy of behaviours in bits, mean distance of pairs, over all programs so far."""
     proposers: Counter[str]
@@ -77,9 +80,14 @@ class Outcome:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="settings of every search")
+    parser.add_argument(
+        "settings",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help=f"settings of every search, after {' '.join(SETTINGS)}",
+    )
     parser.add_argument("--domain", default="humaneval")
-    parser.add_argument("--budget", default="220k-tokens", help="of each search, the same for all")
+    parser.add_argument("--budget", default="320k-tokens", help="of each search, the same for all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
     parser.add_argument("--preset", default="laptop")
@@ -98,7 +106,7 @@ def main() -> None:
 
 def searched(options: argparse.Namespace, arm: str, seed: int) -> ScoreCard:
     """Run a search, or the rest of it. The settings name the run; a finished one gives its card again, free."""
-    pairs = [*options.settings, f"proposers={ARMS[arm]}", f"seed={seed}"]
+    pairs = [*SETTINGS, *options.settings, f"proposers={ARMS[arm]}", f"seed={seed}"]
     config = load_config(options.preset, None, pairs, domain=options.domain, budget=options.budget)
     settings = config.model_dump(mode="json")
     run = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:8]
@@ -106,7 +114,9 @@ def searched(options: argparse.Namespace, arm: str, seed: int) -> ScoreCard:
     with Archive(options.folder / "archive.db") as archive:
         if run not in {known.id for known in archive.runs()}:
             domain = domain_of(config)
-            archive.add_run(Run(id=run, kind="search", domain=domain.name, domain_version=domain.version, config=settings))
+            archive.add_run(
+                Run(id=run, kind="search", domain=domain.name, domain_version=domain.version, config=settings)
+            )
         return run_search(archive, run, config, Console(highlight=False))
 
 
@@ -149,13 +159,15 @@ def outcome(options: argparse.Namespace, arm: str, seed: int, card: ScoreCard) -
             leaders=[(tokens, fmean(selection[program].values())) for tokens, program in steps],
             searched=max(known(archive, run).values()),
             ran=sum(m.generation > 0 for m in members),
-            failed=len(
+            lost=len(
                 {(f.generation, f.slot) for f in archive.failures(run)}
                 - {(m.generation, m.slot) for m in members}
             ),
             behaviour=behaviour(archive, run, members),
             proposers=Counter(m.proposer for m in members if m.generation > 0),
-            test={line.role.split(" x")[0]: scores(archive, run, "test")[line.program] for line in card.lines},
+            test={
+                line.role.split(" x")[0]: scores(archive, run, "test")[line.program] for line in card.lines
+            },
         )
 
 
@@ -296,7 +308,7 @@ def report(options: argparse.Namespace, outcomes: list[Outcome], figure: str) ->
         "",
         "## Sealed test",
         "",
-        "| arm | seed | finalist | best hand-designed | self-consistency at its cost | tasks | ran | failed | tokens |",
+        "| arm | seed | finalist | best hand-designed | self-consistency at its cost | tasks | ran | lost | tokens |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for o in outcomes:
@@ -305,7 +317,7 @@ def report(options: argparse.Namespace, outcomes: list[Outcome], figure: str) ->
             _interval(o, role, shared) for role in ("finalist", "best hand-designed", "self-consistency")
         ]
         lines.append(
-            f"| {o.arm} | {o.seed} | {' | '.join(cells)} | {len(shared)} | {o.ran} | {o.failed} | {o.tokens:,} |"
+            f"| {o.arm} | {o.seed} | {' | '.join(cells)} | {len(shared)} | {o.ran} | {o.lost} | {o.tokens:,} |"
         )
     lines += ["", "The finalists of two arms on the same test tasks, all seeds together:", ""]
     lines += ["| arms | tasks | difference (95%) | won | lost | p |", "|---|---|---|---|---|---|"]

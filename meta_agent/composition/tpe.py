@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class TPE:
     """Tries the design whose single choices are likelier among the good ones so far than among the others.
 
-    Bergstra et al. (2011), Algorithms for Hyper-Parameter Optimization. It takes about three times the evaluations of
-    the regression where choices add up, and assumes less.
+    Bergstra et al. (2011), Algorithms for Hyper-Parameter Optimization. It takes more evaluations than the
+    regression where choices add up, and assumes less.
 
     Raises:
         UserError: Optuna is not installed.
