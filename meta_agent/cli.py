@@ -13,6 +13,7 @@ _COMMANDS = {
     "archive": "Look at what was discovered.",
     "learn": "Train a local model on what was discovered, and keep it only if it wins.",
     "models": "Pull local models and install engines.",
+    "code": "Change a repository as asked, tested before it is applied.",
     "serve": "Serve agents behind OpenAI's chat API.",
     "sandbox": "Run a program in a sandbox, check what it promises, measure it.",
     "doctor": "Tell what is here, what is missing and how to get it.",

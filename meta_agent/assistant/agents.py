@@ -11,7 +11,7 @@ from meta_agent.config import SearchConfig
 from meta_agent.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from archive import Archive, Program, Standing
 
@@ -48,32 +48,25 @@ def archived_agents(archive: Archive, model: str | None = None) -> list[Agent]:
     ]
 
 
-def find_agent(
-    name: str,
-    archive: Archive | None,
-    model: str | None = None,
-    fits: Callable[[Agent], bool] = lambda _: True,
-) -> Agent:
+def find_agent(name: str, archive: Archive | None, model: str | None = None) -> Agent:
     """Return an agent by its name.
 
     Args:
         name: ``best``, the name or id of an archived program, the name of a hand-designed one, or a path to a ``.py``.
         archive: where to look first, if there is one.
         model: what it runs on; by default what it was measured with, else the default of a search.
-        fits: which of the archived agents ``best`` may be.
 
     Raises:
         UserError: there is no such agent.
     """
     agents = archived_agents(archive, model) if archive else []
     if name == "best":
-        best = next(filter(fits, agents), None)
-        if best is None:
-            where = f"nothing that fits was measured in {archive.name}" if archive else "there is no archive"
+        if not agents:
+            where = f"nothing was measured in {archive.name}" if archive else "there is no archive"
             raise UserError(
                 f"no best agent: {where}; run `adas search`, or name a hand-designed one, such as {SEEDS[-1]}"
             )
-        return best
+        return agents[0]
     named = [agent for agent in agents if name in (agent.name, agent.program.name, agent.program.id)]
     begun = [agent for agent in agents if len(name) >= 4 and agent.program.id.startswith(name)]
     if found := named or begun:

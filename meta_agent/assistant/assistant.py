@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
 from meta_agent.assistant.conversation import Meanings, reply
-from meta_agent.broker import STOP, Broker
+from meta_agent.broker import Broker
 from meta_agent.evaluation import Allowance
 from meta_agent.performance import perform
 from sandboxes import Cancel
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from meta_agent.assistant.agents import Agent
     from meta_agent.broker import Gateway
     from meta_agent.llm import Completion, Request
+    from meta_agent.repository import Repository
     from sandboxes import Json, Sandbox
 
 Step = dict[str, object]
@@ -84,6 +85,7 @@ class Assistant:
         seed: int = 0,
         cancel: Cancel | None = None,
         observe: Callable[[Step], None] = lambda _step: None,
+        repository: Repository | None = None,
     ) -> Answer:
         """Have an agent answer a task.
 
@@ -93,6 +95,7 @@ class Assistant:
             seed: another seed draws the sampled replies anew; 0 is that of the search split.
             cancel: ends the work from another thread: programs at once, and nobody waits for a model any longer.
             observe: is told of each step when it is done, in this thread.
+            repository: what a task of kind ``patch`` is about.
 
         Raises:
             SessionCancelledError: ``cancel`` was called.
@@ -108,13 +111,14 @@ class Assistant:
             domain=Meanings(),
             gateway=_Interruptible(self.gateway, cancel, self._waiters),
             sandbox=self.sandbox,
+            repository=repository,
             model=agent.model,
             seed=seed,
             max_calls=allowance.calls,
             max_tokens=allowance.tokens,
             deadline_s=allowance.cap_s,
-            stop=() if in_words else STOP,
-            reply_tokens=REPLY_TOKENS if in_words else 0,
+            stop=() if in_words else None,
+            reply_tokens=0 if task.kind == "code" else REPLY_TOKENS,
             observe=observe,
         )
         with cancel.covering():
@@ -164,6 +168,8 @@ def describe(step: Step) -> str:
         return f"ran code: {'passed' if score == 1.0 and not feedback else feedback or f'{score:.0%} passed'}"
     if op == "log":
         return _first_line(step["text"])
+    if op == "repo":
+        return _describe_repository(step)
     words = {
         "call": "tried calls",
         "vote": "took a vote",
@@ -171,6 +177,19 @@ def describe(step: Step) -> str:
         "select": "chose by tests",
     }
     return words.get(str(op), str(op))
+
+
+def _describe_repository(step: Step) -> str:
+    do, path = str(step["do"]), str(step.get("path") or "")
+    if "refused" in step:
+        return f"{do} refused: {_first_line(step['refused'])}"
+    if do in ("test", "suspects"):
+        return f"ran the tests: {step['score']:.0%} pass"
+    if do == "edit":
+        return f"edited {path}"
+    if do.startswith("search"):
+        return f"searched for {step.get('name') or step.get('text')}"
+    return f"read {path}" if do in ("read", "around", "outline") else ""
 
 
 def _first_line(text: object) -> str:

@@ -89,7 +89,7 @@ class Workplace:
 
 @contextmanager
 def open_workplace(
-    choice: Choice, agent: str | None, fits: Callable[[Agent], bool] = lambda _: True
+    choice: Choice, agent: str | None, fits: Callable[[Agent], bool] = lambda _: True, default: str = "best"
 ) -> Iterator[Workplace]:
     """Open what agents need, and the model of the first one.
 
@@ -97,6 +97,7 @@ def open_workplace(
         choice: how they are to work.
         agent: the only one there will be; None for all that were measured.
         fits: which agents will do, where several may.
+        default: who it is where none of them fits.
 
     Raises:
         UserError: there is no such agent or model.
@@ -113,10 +114,10 @@ def open_workplace(
     with ExitStack() as stack:
         there = choice.place or "://" in place or Path(place).expanduser().exists()
         archive = stack.enter_context(Archive(place)) if there else None
-        best = find_agent(agent or "best", archive, choice.model, fits)
-        agents = [best]
-        if agent is None and archive:
-            agents += [one for one in archived_agents(archive, choice.model) if one != best and fits(one)]
+        found = [one for one in archived_agents(archive, choice.model) if fits(one)] if archive else []
+        if agent or not found:
+            found = [find_agent(agent or default, archive, choice.model)]
+        best = found[0]
         gateway = stack.enter_context(
             open_gateway(budget=Budget.parse(choice.budget) if choice.budget else None, engine=choice.engine)  # type: ignore[arg-type]
         )
@@ -124,4 +125,4 @@ def open_workplace(
         concurrency = gateway.backend(best.model).concurrency
         allowance = Allowance(calls=choice.calls, tokens=choice.tokens)
         assistant = stack.enter_context(Assistant(gateway, sandbox, allowance))
-        yield Workplace(assistant, agents, archive, concurrency)
+        yield Workplace(assistant, found, archive, concurrency)
