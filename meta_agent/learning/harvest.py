@@ -16,6 +16,7 @@ from meta_agent.agents import load_agent
 from meta_agent.agents.kit import extract_code
 from meta_agent.check import check, fingerprint
 from meta_agent.learning import pairs
+from meta_agent.learning.bare import bare
 from meta_agent.learning.duplicates import Seen
 from meta_agent.learning.episodes import Episode, Turn, read_turns
 from meta_agent.learning.heldout import Heldout, whole
@@ -220,6 +221,7 @@ class Harvester:
                 if passed and sum(passed) / len(passed) <= self.threshold:
                     self.counts["below the reward threshold"] += 1
                     continue
+            answer = bare(each.answer) if task.kind == "code" else each.answer
             calls = each.source["calls"]
             many = isinstance(calls, int) and calls > 1
             yield Row(
@@ -228,8 +230,8 @@ class Harvester:
                 domain,
                 task.id,
                 prompt,
-                _reply(task, each.answer),
-                verdicts=(Verdict(each.answer, True),),
+                _reply(task, answer),
+                verdicts=(Verdict(answer, True),),
                 source=each.source,
             )
 
@@ -286,6 +288,7 @@ class Harvester:
         else:
             nearest = max(right, key=lambda each: code_bleu(each.answer, turn.answer))
             fix, source = nearest.answer, nearest.source
+        fix = bare(fix)
         return Row(
             "repair",
             "own" if own is not None else "nearest",

@@ -205,7 +205,7 @@ class Sampler:
         self.archive.add_program(program)
         self.archive.add_evaluation(evaluation)
         for each, completions in zip(drawn, groups, strict=True):
-            trace = tuple(
+            trace: tuple[dict[str, object], ...] = tuple(
                 {
                     "op": "llm",
                     "system": each.prompt[0].content if len(each.prompt) > 1 else "",

@@ -144,7 +144,7 @@ def in_order(lessons: Sequence[Lesson], settings: TrainSettings, hidden: int) ->
     The order, and which tokens of earlier code are hidden (replaced by the token ``hidden``), depend on seed, epoch and
     place alone: a training that was cut off goes on with the very same rows.
     """
-    ordered = []
+    ordered: list[Lesson] = []
     for epoch in range(settings.epochs):
         draw = random.Random(f"{settings.seed}/{epoch}")  # noqa: S311
         places = draw.sample(range(len(lessons)), len(lessons))

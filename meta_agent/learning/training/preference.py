@@ -37,7 +37,8 @@ class PreferenceTrainer(Trainer):  # type: ignore[misc]
                     std=width**-0.5, generator=torch.Generator().manual_seed(settings.seed)
                 )
                 self.head.bias.zero_()
-            self.head.to(self.args.device)
+            # Inside the model it is optimised, clipped and cleared with the rest.
+            self.model.add_module("degree_head", self.head.to(self.args.device))
 
     def compute_loss(
         self,
@@ -72,14 +73,6 @@ class PreferenceTrainer(Trainer):  # type: ignore[misc]
                 return losses.srpo(losses.Revisions(*ratios[:6]), beta)
             case _:
                 return losses.dpo(better, worse, beta, inputs["wrong"])
-
-    def create_optimizer(self, *args: Any, **more: Any) -> Any:
-        """Add the head of the auxiliary task to what is optimised."""
-        fresh = self.optimizer is None
-        optimizer = super().create_optimizer(*args, **more)
-        if fresh and self.head is not None:
-            optimizer.add_param_group({"params": list(self.head.parameters()), "weight_decay": 0.0})
-        return optimizer
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         super()._save(output_dir, state_dict)

@@ -259,7 +259,6 @@ def _arguments(run: Path, settings: TrainSettings) -> dict[str, Any]:
         "disable_tqdm": True,
         "use_cpu": not torch.cuda.is_available(),
         "bf16": False,
-        "gradient_checkpointing": False,
         "dataloader_pin_memory": False,
     }
 

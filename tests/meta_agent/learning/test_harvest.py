@@ -8,6 +8,7 @@ import pytest
 
 from archive import Evaluation, Program, Rollout
 from meta_agent.errors import UserError
+from meta_agent.learning.bare import bare
 from meta_agent.learning.card import write
 from meta_agent.learning.duplicates import Seen
 from meta_agent.learning.episodes import Episode, Turn, read_turns, tree
@@ -119,7 +120,7 @@ def test_texts_that_give_a_held_out_task_away_are_dropped(lived: Bench, sandbox:
     secret = lived.domain.tasks("test")[0].prompt
     task = lived.domain.tasks("search")[0]
     k = task.entry_point.removeprefix("plus_")
-    code = f"def {task.entry_point}(x):\n    '''{secret}'''\n    y = {k}\n    return y + x".replace('"""', "")
+    code = f"def {task.entry_point}(x):\n    z = '''{secret}'''\n    y = {k}\n    return y + x".replace('"""', "")
     plant(lived, task.id, f"```python\n{code}\n```", code, 1.0)
     found = harvest(lived, sandbox)
     assert found.counts["held-out text"] >= 1
@@ -210,6 +211,29 @@ def test_datasets_reads_the_folder(lived: Bench, sandbox: ProcessSandbox, tmp_pa
 
 
 # The parts
+
+
+@pytest.mark.parametrize(
+    ("code", "left"),
+    [
+        (
+            'def f(x):\n    """Doc.\n\n    More.\n    """\n    # why\n    return x  # that',
+            "def f(x):\n    return x",
+        ),
+        (
+            "s = '# no comment'  # one\n\ndef g():\n    'all there is'",
+            "s = '# no comment'\n\ndef g():\n    'all there is'",
+        ),
+        ("def h(): 'doc'; return 1", "def h(): 'doc'; return 1"),
+        ("def broken(", "def broken("),
+        (
+            'class A:\n    """Doc."""\n\n    def f(self):\n        """é"""\n        return 1',
+            "class A:\n\n    def f(self):\n        return 1",
+        ),
+    ],
+)
+def test_code_without_its_words(code: str, left: str) -> None:
+    assert bare(code) == left
 
 
 def turn(number: int, answer: str, prompt: str = "", reply: str = "") -> Turn:

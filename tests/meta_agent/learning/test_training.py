@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]  # other people's warnings
 
 WORDS = ("one", "two", "three", "four")
+ASKED, SAID = [f"Say {word}" for word in WORDS], [f"{word} it is" for word in WORDS]
 PAST = "def f():\n    return 0  # zero zero zero zero"
 QUICK = {"rank": 8, "rate": 0.01, "batch": 4, "micro": 2, "epochs": 25}
 
@@ -70,8 +71,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     rows: dict[str, list[dict[str, Any]]] = {
         "sft": [
-            {"prompt": turns("user", f"Say {word}"), "completion": turns("assistant", f"{word} it is")}
-            for word in WORDS
+            {"prompt": turns("user", asked), "completion": turns("assistant", said)}
+            for asked, said in zip(ASKED, SAID, strict=True)
         ],
         "repair": [
             {
@@ -123,21 +124,26 @@ def curve(name: str) -> list[float]:
     return list(model.about["curve"])
 
 
-def by_llamacpp(prompt: str, base: Path, adapter: Path | None = None) -> str:
-    llm = LlamaCpp(base, adapter=adapter, context=512, concurrency=1)
+def by_llamacpp(prompts: list[str], base: Path, adapter: Path | None = None) -> list[str]:
+    llm = LlamaCpp(base, adapter=adapter, context=256, concurrency=1, threads=1)
     try:
-        return llm.complete(Request("x", (Message("user", prompt),), max_tokens=24)).text
+        requests = [Request("x", (Message("user", prompt),), max_tokens=24) for prompt in prompts]
+        return [plain(llm.complete(request).text) for request in requests]
     finally:
         llm.close()
 
 
-def by_transformers(prompt: str, base: Path, adapter: Path) -> str:
+def by_transformers(prompts: list[str], base: Path, adapter: Path) -> list[str]:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
     folder = training.dequantised(base, Path(sys.executable), "float32")
     tokenizer = training._tokenizer(folder)
     model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(folder), adapter)
+    return [plain(tokenizer.decode(greedy(model, tokenizer, prompt))) for prompt in prompts]
+
+
+def greedy(model: Any, tokenizer: Any, prompt: str) -> list[int]:
     ids = list(Renderer(tokenizer).asked(turns("user", prompt)).ids)
     said: list[int] = []
     with torch.no_grad():
@@ -146,7 +152,7 @@ def by_transformers(prompt: str, base: Path, adapter: Path) -> str:
             if token == tokenizer.eos_token_id:
                 break
             said.append(token)
-    return str(tokenizer.decode(said))
+    return said
 
 
 def plain(text: str) -> str:
@@ -261,9 +267,8 @@ def test_it_learns_and_is_registered_whole(home: Path, said: LearnedModel) -> No
 def test_llama_cpp_serves_it_by_name(said: LearnedModel) -> None:
     llm = open_local("local/said", engine="llamacpp")
     try:
-        for word in WORDS:
-            request = Request("local/said", (Message("user", f"Say {word}"),), max_tokens=24)
-            assert llm.complete(request).text == f"{word} it is"
+        requests = [Request("local/said", (Message("user", asked),), max_tokens=24) for asked in ASKED]
+        assert [llm.complete(request).text for request in requests] == SAID
     finally:
         llm.close()
 
@@ -277,24 +282,23 @@ def test_both_engines_say_the_same_with_the_adapter(
     base, adapter = home / f"{architecture}.gguf", model.adapter
     assert adapter is not None
     prompts = [f"Say {word}" for word in (*WORDS, "five", "six")] + ["Tell me", "one two three"]
-    ours = [by_llamacpp(prompt, base, adapter) for prompt in prompts]
-    theirs = [by_transformers(prompt, base, model.folder / "adapter") for prompt in prompts]
-    assert list(map(plain, ours)) == list(map(plain, theirs))
-    assert ours[0] == "one it is" != by_llamacpp(prompts[0], base)
+    ours = by_llamacpp(prompts, base, adapter)
+    assert ours == by_transformers(prompts, base, model.folder / "adapter")
+    assert ours[:4] == SAID
+    assert not set(SAID) & set(by_llamacpp(prompts, base))
 
 
 def test_an_adapter_written_into_its_base_says_the_same(said: LearnedModel) -> None:
-    for word in WORDS:
-        assert by_llamacpp(f"Say {word}", combine.merged(said)) == f"{word} it is"
+    assert by_llamacpp(ASKED, combine.merged(said)) == SAID
 
 
 def test_models_are_merged_and_grafted(home: Path, said: LearnedModel) -> None:
     invoke = CliRunner().invoke
     done = invoke(models, ["merge", "alone", "said", "--type", "f32"])
     assert done.exit_code == 0, done.output
-    assert by_llamacpp("Say two", home / "learned" / "alone" / "alone.gguf") == "two it is"
+    assert by_llamacpp(ASKED, home / "learned" / "alone" / "alone.gguf") == SAID
     assert invoke(models, ["graft", "said", "whole", "--share", "1", "--type", "f32"]).exit_code == 0
-    assert by_llamacpp("Say two", home / "learned" / "whole" / "whole.gguf") == "two it is"
+    assert by_llamacpp(ASKED, home / "learned" / "whole" / "whole.gguf") == SAID
     small = combine.graft_model("said", "sparse", share=0.05, stored="f32")
     shape = {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 4, "num_key_value_heads": 2}
     everything = 2 * (64 * (64 + 32 + 32 + 64) + 3 * 64 * 128)
