@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,15 +146,18 @@ def _fit(
     if (run / "adapter").is_dir():
         return
     import torch
-    from transformers import set_seed
+    from transformers import PrinterCallback, set_seed
 
     set_seed(settings.seed)
     tokenizer, model = _tokenizer(folder), _adapted(folder, settings)
     ordered = in_order(lessons, settings, int(tokenizer.pad_token_id))
-    trainer = _trainer(run, model, tokenizer, ordered, settings, observe)
     checkpoint = _last_checkpoint(run)
     _cut_curve(run, int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0)
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # what the libraries tell each other
+        trainer = _trainer(run, model, tokenizer, ordered, settings, observe)
+        trainer.remove_callback(PrinterCallback)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     scratch = run / "adapter.part"
     shutil.rmtree(scratch, ignore_errors=True)
     model.save_pretrained(scratch)

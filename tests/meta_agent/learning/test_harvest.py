@@ -5,8 +5,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
 from archive import Evaluation, Program, Rollout
+from meta_agent.commands.learn import learn
 from meta_agent.errors import UserError
 from meta_agent.learning.bare import bare
 from meta_agent.learning.card import write
@@ -120,7 +122,9 @@ def test_texts_that_give_a_held_out_task_away_are_dropped(lived: Bench, sandbox:
     secret = lived.domain.tasks("test")[0].prompt
     task = lived.domain.tasks("search")[0]
     k = task.entry_point.removeprefix("plus_")
-    code = f"def {task.entry_point}(x):\n    z = '''{secret}'''\n    y = {k}\n    return y + x".replace('"""', "")
+    code = f"def {task.entry_point}(x):\n    z = '''{secret}'''\n    y = {k}\n    return y + x".replace(
+        '"""', ""
+    )
     plant(lived, task.id, f"```python\n{code}\n```", code, 1.0)
     found = harvest(lived, sandbox)
     assert found.counts["held-out text"] >= 1
@@ -197,6 +201,19 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "precious.txt").read_text() == "mine"
     with pytest.raises(UserError, match=r"no card\.json"):
         read_rows(tmp_path, "sft")
+
+
+def test_the_command(lived: Bench, tmp_path: Path) -> None:
+    folder = str(tmp_path / "data")
+    given = ["data", folder, "--archive", lived.archive.name, "--holdout", "", "--json"]
+    done = CliRunner().invoke(learn, given)
+    assert done.exit_code == 0, done.output
+    card = json.loads(done.stdout)
+    assert set(card["kinds"]) == set(KINDS)
+    assert card["heldout"] == f"18 tasks of {lived.domain.name}"
+    failed = CliRunner().invoke(learn, ["data", folder, "--archive", "nowhere.db"])
+    assert isinstance(failed.exception, UserError)
+    assert not (tmp_path / "nowhere.db").exists()
 
 
 def test_datasets_reads_the_folder(lived: Bench, sandbox: ProcessSandbox, tmp_path: Path) -> None:
