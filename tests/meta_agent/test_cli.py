@@ -148,7 +148,7 @@ def test_an_archive_from_the_future_is_left_alone(tmp_path: Path, tasks: str) ->
 
 
 def test_a_full_disk_loses_nothing(tmp_path: Path, tasks: str) -> None:
-    done = adas(tmp_path, "search", tasks, "--preset", "smoke", *SMALL, file_limit=150_000)
+    done = adas(tmp_path, "search", tasks, "--preset", "smoke", *SMALL, file_limit=220_000)
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     resumed = adas(tmp_path, "search", "--resume", "--json")

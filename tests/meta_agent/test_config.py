@@ -11,9 +11,11 @@ from meta_agent.errors import UserError
 def test_later_wins(tmp_path: Path) -> None:
     file = tmp_path / "a.toml"
     file.write_text('width = 3\nworkers = 5\nmodel = "m"\n')
-    config = load_config("smoke", file, ["workers=7", "agents=direct,roles"], model="n", budget=None)
+    config = load_config(
+        "smoke", file, ["workers=7", "agents=direct,roles", "proposers=tree"], model="n", budget=None
+    )
     assert (config.generations, config.width, config.workers, config.model) == (1, 3, 7, "n")
-    assert config.agents == ("direct", "roles")
+    assert (config.agents, config.proposers) == (("direct", "roles"), ("tree",))
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,7 @@ def test_later_wins(tmp_path: Path) -> None:
         ({"pairs": ["width"]}, "expected key=value"),
         ({"pairs": ["width=none"]}, "setting width='none'"),
         ({"pairs": ["width=0"]}, "greater than or equal to 1"),
+        ({"pairs": ["proposers=tree,nobody"]}, "setting proposers.1='nobody': Input should be 'composition'"),
         ({"file": Path("/nowhere.toml")}, "cannot read /nowhere.toml"),
     ],
 )

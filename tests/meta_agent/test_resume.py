@@ -74,9 +74,10 @@ class Place:
         """Everything but times and the run's random name."""
         with Archive(self.folder / "archive.db") as archive:
             (run,) = archive.runs()
+            program_of = {e.id: e.program for e in archive.evaluations(run=run.id)}
             return {
                 "members": [
-                    (m.program, m.generation, m.slot, m.parents, m.repairs, m.diff)
+                    (m.program, m.generation, m.slot, m.parents, m.repairs, m.diff, m.proposer)
                     for m in archive.members(run.id)
                 ],
                 "failures": sorted(
@@ -88,7 +89,9 @@ class Place:
                     for e in archive.evaluations(run=run.id)
                     for r in archive.rollouts(e.id)
                 ),
-                "drops": sorted((d.evaluation, d.tasks, d.difference, d.reason) for d in archive.drops(run.id)),
+                "drops": sorted(
+                    (program_of[d.evaluation], d.tasks, d.difference, d.reason) for d in archive.drops(run.id)
+                ),
                 "openings": [o.programs for o in archive.openings(run.id)],
                 "state": run.state,
             }
