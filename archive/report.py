@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import unicodedata
 from collections import Counter
+from dataclasses import asdict
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from archive.archive import Archive, Standing
+    from archive.ranking import Ranked
     from archive.records import Claim, Evaluation, Split
 
 Row = dict[str, Any]
 
 _LONG = ("agent", "from", "domain", "reason")
+_FIGURES = {"shrunken": "corrected", "best": "P(best)", "wins": "wins", "mixture": "minimax"}
 
 SPLITS: tuple[Split, ...] = ("search", "selection", "test")
 
@@ -171,6 +174,8 @@ def program_sheet(archive: Archive, key: str) -> Row:
             if member.program == program.id
         ],
         "evaluations": [standing_row(s) for s in archive.standings(program=program.id)],
+        "drops": [asdict(drop) for drop in archive.drops(program=program.id)],
+        "alarms": [asdict(alarm) for alarm in archive.alarms(program=program.id)],
         "claims": [claim_row(claim) for claim in archive.claims(program=program.id)],
         "failures": [{"failure": text, "rollouts": count} for text, count in reasons.most_common()],
     }
@@ -294,12 +299,22 @@ def failure_line(rows: Sequence[Row]) -> str:
     return f"{len(rows)} failed attempts: " + ", ".join(f"{n} {stage}" for stage, n in stages.most_common())
 
 
+def ranked_row(ranked: Ranked) -> Row:
+    """Return a standing and what it is ranked by as one flat row."""
+    return {**standing_row(ranked.standing), "front": ranked.front, **ranked.figures}
+
+
 def standing_table(rows: Sequence[Row]) -> Table:
-    """Return :func:`standing_row` rows as a ranking; calls, tokens and seconds are those of one task."""
+    """Return :func:`ranked_row` rows as a ranking; calls, tokens and seconds are those of one task.
+
+    A star marks the Pareto front: no other program is as accurate for fewer tokens.
+    """
     costs = any(row["cost_usd"] for row in rows)
-    table = _table("", "agent", right=_figure_titles(costs))
+    figures = [name for name in _FIGURES if any(name in row for row in rows)]
+    table = _table("", "agent", right=[*(_FIGURES[name] for name in figures), *_figure_titles(costs), ""])
     for rank, row in enumerate(rows, 1):
-        table.add_row(str(rank), _agent(row), *_figures(row, costs))
+        by = [f"{row[name]:.1%}" for name in figures]
+        table.add_row(str(rank), _agent(row), *by, *_figures(row, costs), "*" if row.get("front") else "")
     return table
 
 
@@ -359,9 +374,18 @@ def program_view(sheet: Row) -> Iterable[RenderableType]:
         if member["diff"]:
             yield code(member["diff"], "diff")
     conditions = itemgetter("domain", "model", "run")
-    for (domain, model, run), rows in groupby(sorted(sheet["evaluations"], key=conditions), conditions):
+    for (domain, model, run), group in groupby(sorted(sheet["evaluations"], key=conditions), conditions):
         yield Text(printable(f"\n{domain}, {model}, run {run}"), "bold")
-        yield split_table(list(rows))
+        rows = list(group)
+        yield split_table(rows)
+        here = {row["evaluation"] for row in rows}
+        for drop in sheet["drops"]:
+            if drop["evaluation"] in here:
+                yield Text(printable(f"dropped: {drop['reason']} (at a risk of {drop['risk']:.0%})"))
+    for kind, alarms in groupby(sheet["alarms"], itemgetter("kind")):
+        first, *others = [alarm["words"] for alarm in alarms]
+        more = f", and {len(others)} more" if others else ""
+        yield Text(printable(f"\nALARM ({kind}): {first}{more}"), "bold red")
     if sheet["claims"]:
         yield Text("\nclaimed where it was published, not measured here", "bold")
     for claim in sheet["claims"]:

@@ -128,6 +128,14 @@ def _inside_t(t: float, freedom: int) -> float:
     return 2 / math.pi * (angle + sine * total) if odd else sine * total
 
 
+def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:
+    """Return for each (score, cost) whether no other has as much score for less cost, or more for as much."""
+    return [
+        not any(score >= s and cost <= c and (score > s or cost < c) for score, cost in points)
+        for s, c in points
+    ]
+
+
 def pass_at_k(n: int, right: int, k: int) -> float:
     """Return the probability that at least one of ``k`` samples, drawn without replacement from ``n``, is right.
 

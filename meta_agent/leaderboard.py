@@ -10,7 +10,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from archive.statistics import Interval, Paired, mean_interval, paired
+from archive.statistics import Interval, Paired, mean_interval, paired, pareto
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -114,11 +114,15 @@ def rows(agents: Sequence[Measured], baselines: Mapping[int, Measured], shelved:
         shelved: self-consistency as the shelf has it.
     """
     ranked = sorted(agents, key=lambda agent: (-agent.mean("score"), agent.tokens, agent.name))
-    return tuple(_row(agent, ranked, baselines, shelved) for agent in ranked)
+    front = pareto([(agent.mean("score"), agent.tokens) for agent in ranked])
+    return tuple(
+        _row(agent, ranked[0], baselines, shelved, front=on_it)
+        for agent, on_it in zip(ranked, front, strict=True)
+    )
 
 
 def _row(
-    agent: Measured, ranked: Sequence[Measured], baselines: Mapping[int, Measured], shelved: Measured
+    agent: Measured, best: Measured, baselines: Mapping[int, Measured], shelved: Measured, *, front: bool
 ) -> Row:
     samples = samples_for(agent.tokens, baselines[1].tokens)
     at_equal_cost = paired(agent.scores, baselines[samples].scores)
@@ -133,12 +137,12 @@ def _row(
         tokens=agent.tokens,
         seconds=agent.mean("seconds"),
         cpu_seconds=agent.mean("cpu_seconds"),
-        to_best=paired(agent.scores, ranked[0].scores),
+        to_best=paired(agent.scores, best.scores),
         to_self_consistency=paired(agent.scores, shelved.scores),
         samples=samples,
         at_equal_cost=at_equal_cost,
         verdict=_verdict(at_equal_cost),
-        front=not any(_dominates(other, agent) for other in ranked),
+        front=front,
     )
 
 
@@ -146,11 +150,6 @@ def _verdict(difference: Paired) -> Verdict:
     if difference.p >= SIGNIFICANCE:
         return "no better"
     return "better" if difference.difference > 0 else "worse"
-
-
-def _dominates(other: Measured, agent: Measured) -> bool:
-    better, cheaper = other.mean("score") - agent.mean("score"), agent.tokens - other.tokens
-    return better >= 0 and cheaper >= 0 and (better > 0 or cheaper > 0)
 
 
 def table(board: Board) -> Table:

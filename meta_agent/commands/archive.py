@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from archive import Archive, Split
+    from archive.ranking import By
 
 _place = click.option(
     "--archive", "place", metavar="PATH", help="The archive (default: the one `adas search` uses)."
@@ -118,16 +119,30 @@ def compare(first: str, second: str, place: str | None, as_json: bool, run: str 
     help="Which tasks.",
 )
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many.")
+@click.option(
+    "--by",
+    type=click.Choice(["interval", "shrunken", "winrate"]),
+    default="interval",
+    show_default=True,
+    help="What ranks them.",
+)
 def best(
-    place: str | None, as_json: bool, run: str | None, domain: str | None, split: str, limit: int
+    place: str | None, as_json: bool, run: str | None, domain: str | None, split: str, limit: int, by: str
 ) -> None:
-    """Rank programs by the lower end of the 95% interval of their score."""
+    """Rank programs; a star marks those that no other is as accurate as for fewer tokens.
+
+    By the lower end of the 95% interval of their score; by the score corrected for the winner's curse, with the
+    probability of being the best; or by their weight in the mixture of programs that none beats more often than not
+    (minimax win rate). The last two compare programs task by task, within one run.
+    """
     from archive import report
+    from archive.ranking import rank
 
     with _open(place) as store:
         chosen = store.run(run).id if run else None
-        standings = store.best(run=chosen, domain=domain, split=cast("Split", split), limit=limit)
-    rows = [report.standing_row(standing) for standing in standings]
+        standings = store.best(run=chosen, domain=domain, split=cast("Split", split))
+        ranked = rank(store, standings, cast("By", by))
+    rows = [report.ranked_row(one) for one in ranked[:limit]]
     table: list[RenderableType] = [report.standing_table(rows)]
     _print(rows, as_json, table if rows else [f"Nothing was measured on the {split} split yet."])
 

@@ -62,6 +62,8 @@ def test_what_a_person_sees(adas: Callable[..., str]) -> None:
     assert "└── plan" in adas("tree")
     assert "p = 0.0312" in adas("compare", "repair", "direct", "--run", "r")
     assert "49.0% to 94.3%" in adas("best")
+    assert "P(best)" in adas("best", "--by", "shrunken")
+    assert "minimax" in adas("best", "--by", "winrate")
     assert "Nothing was measured on the test split yet." in adas("best", "--split", "test")
 
 

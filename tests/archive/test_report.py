@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from archive import Archive, Evaluation, Failure, Member, Program, Rollout, report
+from archive import Alarm, Archive, Drop, Evaluation, Failure, Member, Program, Rollout, report
+from archive.ranking import rank
 
 
 def drawn(*pieces: object, width: int = 100) -> str:
@@ -81,12 +82,27 @@ def test_the_sheet_of_a_program(filled: Archive) -> None:
 
 
 def test_ranking_shows_figures_of_one_task(filled: Archive) -> None:
-    rows = [report.standing_row(standing) for standing in filled.best()]
+    rows = [report.ranked_row(one) for one in rank(filled, filled.best(), "interval")]
     best = drawn(report.standing_table(rows)).splitlines()[1]
     assert best.split()[:2] == ["1", "repair"]
-    assert best.split()[3:] == ["80.0%", "49.0%", "to", "94.3%", "10", "4.0", "15", "2.0", "$1.00"]
+    assert best.split()[3:] == ["80.0%", "49.0%", "to", "94.3%", "10", "4.0", "15", "2.0", "$1.00", "*"]
     narrow = drawn(report.standing_table(rows), width=70)
     assert all(figure in narrow for figure in ("49.0% to 94.3%", "$1.00"))
+
+
+def test_a_drop_and_an_alarm_are_shown(filled: Archive) -> None:
+    (evaluation,) = filled.evaluations(program=filled.program("direct").id)
+    filled.add_drop(Drop(evaluation.id, 8, -0.5, -0.8, -0.1, 0.05, "-50% to the leaders", 12))
+    for task in ("t0", "t1"):
+        filled.add_alarm(
+            Alarm("r", "no calls", f"solved {task} without a model call", evaluation.program, task)
+        )
+    sheet = report.program_sheet(filled, "direct")
+    assert sheet["drops"][0]["saved_calls"] == 12
+    text = drawn(*report.program_view(sheet))
+    assert "dropped: -50% to the leaders (at a risk of 5%)" in text
+    assert "ALARM (no calls): solved t0 without a model call, and 1 more" in text
+    assert "ALARM" not in drawn(*report.program_view(report.program_sheet(filled, "vote")))
 
 
 def test_comparison_uses_shared_tasks_under_the_same_conditions(filled: Archive) -> None:

@@ -15,6 +15,7 @@ from archive.statistics import (
     mean_interval,
     newcombe,
     paired,
+    pareto,
     pass_at_k,
     sign_flip,
     student_t,
@@ -272,3 +273,15 @@ def test_best_of_k_by_scores_that_know_is_pass_at_k() -> None:
 def test_best_of_k_refuses_what_cannot_be(scores: list[float], right: list[float], k: int) -> None:
     with pytest.raises(ValueError, match="expected 1 <= k <= samples"):
         best_of_k(scores, right, k)
+
+
+points = st.tuples(st.sampled_from([0.1, 0.2, 0.3]), st.sampled_from([1.0, 2.0, 3.0]))
+
+
+@given(st.lists(points, min_size=1, max_size=8))
+def test_the_front_is_what_no_other_beats(found: list[tuple[float, float]]) -> None:
+    front = pareto(found)
+    assert any(front)
+    for (score, cost), on_it in zip(found, front, strict=True):
+        beaten = [(s, c) for s, c in found if (s > score and c <= cost) or (s == score and c < cost)]
+        assert on_it == (not beaten)
