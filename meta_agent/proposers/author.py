@@ -116,11 +116,11 @@ class Author(ABC):
         return read_program(self.complete(prompt, draw + 100_000 * attempt), proposal)
 
     def outline(self, parent: Example) -> str:
-        """Return the parent's source for this kind of task only, headed like the example."""
+        """Return the parent's source for this kind of task only, without its docstring and comments."""
         tree = _OneKind(self.kind).visit(ast.parse(parent.source))
         if ast.get_docstring(tree) is not None:
             del tree.body[0]
-        return f"# name: {parent.name}\n{ast.unparse(tree)}"
+        return ast.unparse(tree)
 
     def complete(self, prompt: str, sample: int, system: str = SYSTEM) -> str:
         """Return the model's reply; equal prompts with another ``sample`` are drawn anew."""

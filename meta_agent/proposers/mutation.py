@@ -75,7 +75,7 @@ class MutationProposer(Author):
             idea = words = rng.choice(INSTRUCTIONS)
         answer = self.complete(rewrite(self.contract, source, part, parent.score, words), turn.draw)
         return Proposal(
-            name=f"{parent.name} changed"[:60],
+            name=f"{parent.name.removesuffix(' changed')} changed"[:60],
             thought=f"{parent.name} with one part changed: {idea}",
             source=spliced(source, part, answer),
             parents=(parent.program,),

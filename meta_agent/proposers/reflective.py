@@ -62,7 +62,7 @@ class ReflectiveProposer(Author):
         direction = self._direction(turn.draw)
         prompt = f"{self.contract}\n\nExample of the form:\n```python\n{self.example}\n```\n\n"
         for parent in turn.parents[:1]:
-            prompt += f"This program scores {parent.score:.0%}:\n```python\n{self.outline(parent)}\n```\n"
+            prompt += f"This program scores {parent.score:.0%}:\n```python\n# name: {parent.name}\n{self.outline(parent)}\n```\n"
             prompt += "".join(f"It failed on a task: {line}\n" for line in parent.failures[:2])
         for parent in turn.parents[1:2]:
             prompt += (

@@ -40,7 +40,7 @@ class TreeProposer(Author):
             tree.add(slot, node, tree.scores[node])
         node = tree.select({*turn.barred, *in_flight})
         parent = members[node]
-        source = self.outline(parent)
+        source = f"# name: {parent.name}\n{self.outline(parent)}"
         answer = self.complete(
             f"{self.contract}\n\nThis program scores {parent.score:.0%}:\n```python\n{source}\n```\n"
             + "".join(f"It failed on a task: {line}\n" for line in parent.failures[:2])
@@ -49,7 +49,9 @@ class TreeProposer(Author):
             "tells the change, then the whole program.",
             turn.draw,
         )
-        blank = Proposal(name=f"{parent.name} edited"[:60], thought="", source="", parents=(node,))
+        blank = Proposal(
+            name=f"{parent.name.removesuffix(' edited')} edited"[:60], thought="", source="", parents=(node,)
+        )
         return read_program(answer, blank)
 
 

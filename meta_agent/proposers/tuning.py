@@ -72,7 +72,7 @@ class TuningProposer(Author):
             )
             new = rewritten(source, old, extract_code(answer))
         return Proposal(
-            name=f"{parent.name} reworded"[:60],
+            name=f"{parent.name.removesuffix(' reworded')} reworded"[:60],
             thought=f"{parent.name} with one prompt written anew: {wish}",
             source=new,
             parents=(parent.program,),

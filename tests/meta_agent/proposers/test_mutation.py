@@ -52,7 +52,7 @@ def test_what_made_a_program_better_is_taught_now_and_then() -> None:
         proposer.propose(turn(member("a", "10"), better, draw=draw))
     taught = [prompt for prompt in seen if "same principle" in prompt]
     assert abs(len(taught) / 400 - EVOLUTION_OF_THOUGHT) < 0.07
-    assert "from 50% to 100%. Before:\n```python\n# name: a\n    reply = kit.llm(task.prompt)\n" in taught[0]
+    assert "from 50% to 100%. Before:\n```python\n    reply = kit.llm(task.prompt)\n" in taught[0]
     assert "kit.vote(kit.llm(task.prompt, n=3))" in taught[0]
 
 
