@@ -21,8 +21,8 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, Qwen2Config, Trainer, TrainingArguments
 from trl import SFTConfig, SFTTrainer
 
-from meta_agent.learning.training.preference import PreferenceTrainer, collate
 from meta_agent.learning.training.settings import MODULES, TrainSettings
+from meta_agent.learning.training.trainers import AnswerTrainer, PreferenceTrainer, collate
 
 SIZES = {
     "tiny": (64, 128, 2, 4, 2),  # hidden, inner, layers, heads, key-value heads
@@ -119,7 +119,7 @@ def main() -> None:
             arguments = TrainingArguments(**base, max_steps=steps)
             return Trainer(network, arguments, train_dataset=data, data_collator=plain_collate)
 
-        def trl_trainer(steps: int) -> SFTTrainer:
+        def trl_trainer(steps: int, trainer: type[SFTTrainer] = SFTTrainer) -> SFTTrainer:
             arguments = SFTConfig(
                 **base,
                 max_steps=steps,
@@ -127,13 +127,13 @@ def main() -> None:
                 max_length=None,
                 dataset_kwargs={"skip_prepare_dataset": True},
             )
-            return SFTTrainer(
+            return trainer(
                 network,
                 arguments,
                 train_dataset=Dataset.from_list(data),
                 data_collator=lambda batch: {
                     **plain_collate(batch),
-                    "attention_mask": torch.ones(given.batch, given.length),
+                    "attention_mask": torch.ones(given.batch, given.length, dtype=torch.long),
                 },
                 processing_class=tokenizer(),
             )
@@ -161,7 +161,8 @@ def main() -> None:
 
         makers = {
             "transformers Trainer": transformers_trainer,
-            "SFT (TRL, as `adas learn train`)": trl_trainer,
+            "TRL SFTTrainer": trl_trainer,
+            "SFT (ours)": lambda steps: trl_trainer(steps, AnswerTrainer),
             "DPO (ours; half as many pairs, and the reference's forward besides)": preference_trainer,
         }
         found = {name: timed(make, given.steps, tokens, per_token, peak) for name, make in makers.items()}

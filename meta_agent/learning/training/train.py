@@ -193,7 +193,9 @@ def _trainer(
 ) -> Any:
     from datasets import Dataset
     from transformers import TrainingArguments
-    from trl import SFTConfig, SFTTrainer
+    from trl import SFTConfig
+
+    from meta_agent.learning.training.trainers import IGNORED, AnswerTrainer, PreferenceTrainer, collate
 
     arguments = _arguments(run, settings)
     callbacks = [_callback(run, observe)]
@@ -202,22 +204,20 @@ def _trainer(
             {
                 "input_ids": list(tokens.ids),
                 "labels": [
-                    token if learned else -100
+                    token if learned else IGNORED
                     for token, learned in zip(tokens.ids, tokens.learned, strict=True)
                 ],
             }
             for lesson in ordered
             for tokens in lesson.sequences
         ]
-        return SFTTrainer(
+        return AnswerTrainer(
             model=model,
             args=SFTConfig(**arguments, max_length=None, dataset_kwargs={"skip_prepare_dataset": True}),
             train_dataset=Dataset.from_list(rows),
             processing_class=tokenizer,
             callbacks=callbacks,
         )
-    from meta_agent.learning.training.preference import PreferenceTrainer, collate
-
     pairs = [
         {
             "sequences": [(tokens.ids, tokens.learned) for tokens in lesson.sequences],

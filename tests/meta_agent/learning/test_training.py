@@ -328,6 +328,36 @@ def test_preferences_are_learned(home: Path, data: Path, method: str) -> None:
     assert seen[-1] < 0.7 * seen[0]
 
 
+def test_answers_are_learned_as_trl_learns_them(
+    home: Path, data: Path, renderer: Renderer, tmp_path: Path
+) -> None:
+    from datasets import Dataset
+    from transformers import set_seed
+    from trl import SFTConfig, SFTTrainer
+
+    chosen = settings(home, epochs=4, rate=0.003, kinds="sft,repair", hide=0.0)
+    training.train("by-sft", data, chosen)
+    rows = [
+        {
+            "input_ids": list(tokens.ids),
+            "labels": [t if yes else -100 for t, yes in zip(tokens.ids, tokens.learned, strict=True)],
+        }
+        for lesson in in_order(read_lessons(data, renderer, chosen), chosen, 0)
+        for tokens in lesson.sequences
+    ]
+    set_seed(chosen.seed)
+    folder = training.dequantised(home / "qwen2.gguf", Path(sys.executable), "float32")
+    trainer = SFTTrainer(
+        model=training._adapted(folder, chosen),
+        args=SFTConfig(**training._arguments(tmp_path, chosen), max_length=None),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=renderer.tokenizer,
+    )
+    trainer.train()
+    theirs = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    assert curve("by-sft") == pytest.approx(theirs, rel=1e-4)
+
+
 def test_dpo_is_trls(home: Path, data: Path, renderer: Renderer, tmp_path: Path) -> None:
     """The same curve as TRL's own trainer on the same rows in the same order."""
     from datasets import Dataset

@@ -1,7 +1,8 @@
-"""Learning from comparisons, on top of transformers' Trainer.
+"""Learning from answers and from comparisons, on top of TRL's and transformers' trainers.
 
-TRL has DPO, but neither a chance of being wrong for each pair, nor RPO with execution, nor SRPO; for what it has, its
-trainer gives the same weights, which a test checks.
+Logits are computed for learned tokens only: prompts are longer than answers, and a vocabulary of 150,000 is most of the
+work of a small model. TRL has DPO, but neither a chance of being wrong for each pair, nor RPO with execution, nor SRPO.
+For what TRL has, its own trainers give the same curves, which tests check.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 from transformers import Trainer
+from trl import SFTTrainer
 
 from meta_agent.learning import losses
 
@@ -19,6 +21,27 @@ if TYPE_CHECKING:
     from meta_agent.learning.training.settings import TrainSettings
 
 HEAD = "degree_head.pt"
+IGNORED = -100
+"""Label of a token that is not learned."""
+
+
+class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
+    """TRL's trainer for supervised fine-tuning, with a leaner loss of the same value."""
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Tensor:
+        """Return the mean negative log-likelihood of the learned tokens, over all that a step accumulates."""
+        learned = inputs["labels"] != IGNORED
+        sums, _ = log_probabilities(
+            self.accelerator.unwrap_model(model), inputs["input_ids"], inputs["attention_mask"], learned
+        )
+        count = learned[:, 1:].sum() if num_items_in_batch is None else num_items_in_batch
+        return -sums.sum() / count
 
 
 class PreferenceTrainer(Trainer):  # type: ignore[misc]
@@ -89,8 +112,6 @@ def log_probabilities(
     model: Any, input_ids: Tensor, attention_mask: Tensor, learned: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return the summed log-probability of the learned tokens of each row, and the hidden state of its last token.
-
-    The logits are computed for learned tokens only: for a vocabulary of 150,000 they are most of the memory.
 
     Args:
         model: a ``peft`` model of a causal language model.
