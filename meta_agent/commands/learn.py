@@ -279,6 +279,35 @@ def synthesize(
         click.echo(f"{count:8,} {what}")
 
 
+@learn.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--trials", type=click.IntRange(min=1), default=20, show_default=True, help="Settings to try.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def tune(folder: Path, pairs: tuple[str, ...], trials: int, *, as_json: bool) -> None:
+    """Search for rank, modules, layers and rate on the data in FOLDER; steps=N says how long a trial trains.
+
+    Loss on held-back tasks against number of parameters. The figure printed is of seeds that nothing was tuned on.
+    """
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from meta_agent.learning.training.settings import load_settings
+    from meta_agent.learning.training.tuning import tune as run
+
+    found = run(folder, load_settings(_pairs(pairs)), trials, Console(stderr=True, highlight=False).print)
+    if as_json:
+        click.echo(json.dumps(asdict(found)))
+        return
+    click.echo(
+        f"loss {found.loss:.4f} (spread {found.spread:.4f}) with {found.parameters:,} parameters; "
+        f"{found.default_loss:.4f} with the settings it began with"
+    )
+    texts = {k: ",".join(map(str, v)) if isinstance(v, tuple) else v for k, v in found.settings.items()}
+    click.echo("adas learn train NAME " + shlex.join([str(folder), *(f"{k}={v}" for k, v in texts.items())]))
+
+
 class _Crew:
     """Does for the loop what needs models, searches and PyTorch."""
 

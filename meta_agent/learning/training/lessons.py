@@ -111,19 +111,26 @@ class Renderer:
 
 
 def read_lessons(
-    folder: Path, renderer: Renderer, settings: TrainSettings, report: Callable[[str], None] = lambda _: None
+    folder: Path,
+    renderer: Renderer,
+    settings: TrainSettings,
+    report: Callable[[str], None] = lambda _: None,
+    keep: Callable[[dict[str, object]], bool] = lambda _: True,
 ) -> list[Lesson]:
-    """Return the lessons of a data folder, those of at most ``settings.length`` tokens.
+    """Return the lessons of a data folder, those of at most ``settings.length`` tokens, of rows that are to be kept.
 
     Raises:
         UserError: There is none.
     """
     if settings.method == "sft":
         lessons = [
-            _single(row, renderer, settings) for kind in settings.kinds for row in read_rows(folder, kind)
+            _single(row, renderer, settings)
+            for kind in settings.kinds
+            for row in read_rows(folder, kind)
+            if keep(row)
         ]
     else:
-        rows = read_rows(folder, "preference")
+        rows = list(filter(keep, read_rows(folder, "preference")))
         lessons = [_compared(row, renderer, settings, number) for number, row in enumerate(rows)]
     fitting = [lesson for lesson in lessons if lesson.length <= settings.length]
     if len(fitting) < len(lessons):

@@ -72,14 +72,14 @@ def train(
             or a training of this name was begun with other data or settings.
     """
     stem = check_free(name)
-    _import_torch()
+    import_torch()
     base = model_path(settings.base)
     weight_format = fastest_training_format()
     report(f"reading the weights of {settings.base}")
     folder = dequantised(base, Path(sys.executable), weight_format)
     run = models_home() / "training" / stem
     card = _begin(run, data, settings)
-    lessons = read_lessons(data, Renderer(_tokenizer(folder)), settings, report)
+    lessons = read_lessons(data, Renderer(tokenizer_of(folder)), settings, report)
     longest = max(lesson.length for lesson in lessons)
     check_memory(
         needed(folder, settings, longest, 4 if weight_format == "float32" else 2), available_memory()
@@ -146,24 +146,39 @@ def _fit(
     if (run / "adapter").is_dir():
         return
     import torch
-    from transformers import PrinterCallback, set_seed
 
-    set_seed(settings.seed)
-    tokenizer, model = _tokenizer(folder), _adapted(folder, settings)
+    tokenizer = tokenizer_of(folder)
     ordered = in_order(lessons, settings, int(tokenizer.pad_token_id))
-    checkpoint = _last_checkpoint(run)
-    _cut_curve(run, int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # what the libraries tell each other
-        trainer = _trainer(run, model, tokenizer, ordered, settings, observe)
-        trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    model = train_once(run, folder, tokenizer, ordered, settings, observe)
     scratch = run / "adapter.part"
     shutil.rmtree(scratch, ignore_errors=True)
     model.save_pretrained(scratch)
     if any(bool(torch.isnan(p).any()) for p in model.parameters() if p.requires_grad):
         raise UserError("the training diverged: lower the rate")
     scratch.replace(run / "adapter")
+
+
+def train_once(
+    run: Path,
+    folder: Path,
+    tokenizer: Any,
+    ordered: list[Lesson],
+    settings: TrainSettings,
+    observe: Callable[[Progress], None] = lambda _: None,
+) -> Any:
+    """Return the model with an adapter trained on lessons in order; goes on from the last checkpoint in ``run``."""
+    from transformers import PrinterCallback, set_seed
+
+    set_seed(settings.seed)
+    checkpoint = _last_checkpoint(run)
+    _cut_curve(run, int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # what the libraries tell each other
+        model = _adapted(folder, settings)
+        trainer = _trainer(run, model, tokenizer, ordered, settings, observe)
+        trainer.remove_callback(PrinterCallback)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    return model
 
 
 def _adapted(folder: Path, settings: TrainSettings) -> Any:
@@ -317,7 +332,8 @@ def _cut_curve(run: Path, step: int) -> None:
     file.write_text("".join(f"{line}\n" for line in kept))
 
 
-def _tokenizer(folder: Path) -> Any:
+def tokenizer_of(folder: Path) -> Any:
+    """Return the tokenizer in a model's folder, with a token to pad with."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -326,7 +342,7 @@ def _tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def _import_torch() -> None:
+def import_torch() -> None:
     """Import what is heavy, silently and without looking for a network.
 
     Raises:

@@ -138,7 +138,7 @@ def by_transformers(prompts: list[str], base: Path, adapter: Path) -> list[str]:
     from transformers import AutoModelForCausalLM
 
     folder = training.dequantised(base, Path(sys.executable), "float32")
-    tokenizer = training._tokenizer(folder)
+    tokenizer = training.tokenizer_of(folder)
     model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(folder), adapter)
     return [plain(tokenizer.decode(greedy(model, tokenizer, prompt))) for prompt in prompts]
 
@@ -165,7 +165,7 @@ def plain(text: str) -> str:
 @pytest.fixture(scope="module")
 def renderer(home: Path) -> Renderer:
     return Renderer(
-        training._tokenizer(training.dequantised(home / "qwen2.gguf", Path(sys.executable), "float32"))
+        training.tokenizer_of(training.dequantised(home / "qwen2.gguf", Path(sys.executable), "float32"))
     )
 
 
@@ -401,6 +401,32 @@ def test_dpo_is_trls(home: Path, data: Path, renderer: Renderer, tmp_path: Path)
 def test_the_task_of_degrees_changes_what_is_learned(home: Path, data: Path) -> None:
     training.train("by-degrees", data, settings(home, method="dpo", epochs=4, rate=0.003, degree_weight=0.5))
     assert curve("by-degrees")[0] > curve("by-dpo")[0] + 0.3
+
+
+def test_tuning_reports_on_other_seeds(home: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("optuna")
+    from meta_agent.learning.training import tuning
+
+    monkeypatch.setattr(tuning, "_held_back", lambda row: "one" in str(row) or "two" in str(row))
+    seeds: list[int] = []
+    loss = tuning._Bench.loss
+
+    def noted(bench: Any, chosen: Any, seed: int) -> float:
+        seeds.append(seed)
+        return loss(bench, chosen, seed)
+
+    monkeypatch.setattr(tuning._Bench, "loss", noted)
+    found = tuning.tune(data, settings(home, steps=2, epochs=5), trials=3)
+    assert seeds == [*tuning.TUNING_SEEDS * 3, *tuning.REPORTED_SEEDS * 2]
+    assert found.trainings == len(seeds)
+    assert not set(tuning.TUNING_SEEDS) & set(tuning.REPORTED_SEEDS)
+    assert found.parameters in {parameters for _, parameters in found.front}
+    ordered = sorted(found.front)
+    assert [p for _, p in ordered] == sorted(
+        (p for _, p in ordered), reverse=True
+    )  # nobody beats anybody in both
+    with pytest.raises(UserError, match="needs method=sft and the steps"):
+        tuning.tune(data, settings(home), trials=1)
 
 
 # What can go wrong
