@@ -95,6 +95,7 @@ class Evaluator:
         self.gateway = gateway
         self.sandbox = sandbox
         self.model = model
+        self.workers = workers
         self.allowance = allowance or Allowance()
         self.admit = admit
         self.observe = observe

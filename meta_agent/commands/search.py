@@ -103,7 +103,7 @@ def run_search(archive: Archive, run: str, config: SearchConfig, console: Consol
     from meta_agent.sentinels import stand_guard
 
     resume = f"adas search --resume {run}"
-    with _parts(archive, run, config, console) as (loop, evaluator, pace, display):
+    with parts(archive, run, config, console) as (loop, evaluator, pace, display):
         finish = Finish(
             run=run,
             config=config,
@@ -138,7 +138,7 @@ def run_search(archive: Archive, run: str, config: SearchConfig, console: Consol
 def _begin(archive: Archive, config: SearchConfig, preset: str) -> tuple[str, SearchConfig]:
     """Record a new run, once everything that its settings name is known to exist."""
     from archive import Run
-    from domains import DomainError, load_domain
+    from domains import load_domain
     from meta_agent.agents import load_agent
     from meta_agent.llm import Budget
     from sandboxes import open_sandbox
@@ -148,11 +148,8 @@ def _begin(archive: Archive, config: SearchConfig, preset: str) -> tuple[str, Se
     open_sandbox(config.sandbox, _environment(config)).close()
     for name in config.agents:
         load_agent(name)
-    try:
-        domain = load_domain(config.domain, sizes=_sizes(config), seed=config.seed)
-    except DomainError:
-        config = _fitted(config, preset)
-        domain = load_domain(config.domain, sizes=_sizes(config), seed=config.seed)
+    config = fitted(config, preset)
+    domain = load_domain(config.domain, sizes=_sizes(config), seed=config.seed)
     run = secrets.token_hex(4)
     archive.add_run(
         Run(
@@ -166,12 +163,18 @@ def _begin(archive: Archive, config: SearchConfig, preset: str) -> tuple[str, Se
     return run, config
 
 
-def _fitted(config: SearchConfig, preset: str) -> SearchConfig:
+def fitted(config: SearchConfig, preset: str) -> SearchConfig:
     """Shrink the preset's split sizes to what a small domain offers; sizes that the user chose stay."""
-    from domains import load_domain
+    from domains import EVERY, DomainError, load_domain
     from meta_agent.config import load_config
 
-    domain, defaults = load_domain(config.domain, seed=config.seed), load_config(preset)
+    try:
+        load_domain(config.domain, sizes=_sizes(config), seed=config.seed)
+    except DomainError:
+        domain = load_domain(config.domain, sizes=dict.fromkeys(_sizes(config), EVERY), seed=config.seed)
+    else:
+        return config
+    defaults = load_config(preset)
     fitted = {
         f"{split}_tasks": min(size, len(domain.tasks(split)))
         for split, size in _sizes(config).items()
@@ -200,7 +203,7 @@ def _continue(
 
 
 @contextmanager
-def _parts(
+def parts(
     archive: Archive, run: str, config: SearchConfig, console: Console
 ) -> Iterator[tuple[Callable[[], None], Evaluator, Pace, Display]]:
     """Build the loop, the evaluator and the display of a run, and take them down again."""
