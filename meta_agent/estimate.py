@@ -191,7 +191,7 @@ def estimate(config: SearchConfig, pilot: Pilot) -> Estimate:
     seats = config.finalists + HAND_FINALISTS
     fund = seats * config.selection_tasks
     soon = min(config.search_tasks, 2 * config.race_block) if config.race_risk else config.search_tasks
-    first = min(fund, seats * config.race_block)
+    first = min(fund / 2, seats * config.race_block)
     whole: dict[str, tuple[float, Cost]] = {}
     for case, one, raced, selected, tries in (
         ("low", by_tokens[0], soon, first, 1),

@@ -8,6 +8,7 @@ import platform
 import shutil
 import sqlite3
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -35,12 +36,20 @@ _KEYS = (
 
 
 @click.command()
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="MODEL",
+    help="Ask this model for a word, to see that it answers.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def doctor(as_json: bool) -> None:
-    """Tell what is here, what is missing and how to get it; exit code 1 when no sandbox works."""
+def doctor(models: tuple[str, ...], as_json: bool) -> None:
+    """Tell what is here, what is missing and how to get it; exit code 1 when no sandbox works or a MODEL is silent."""
     from meta_agent.commands.table import show
 
     parts = {
+        **({"asked": list(map(_asked, models))} if models else {}),
         "sandboxes": list(_sandboxes()),
         "engines": list(_engines()),
         "models": list(_models()),
@@ -53,12 +62,31 @@ def doctor(as_json: bool) -> None:
         for name, rows in parts.items():
             show(["", name, ""], [["✓" if row["ok"] else "·", row["name"], row["about"]] for row in rows])
             click.echo()
-    if not any(row["ok"] for row in parts["sandboxes"]):
+    silent = not all(row["ok"] for row in parts.get("asked", ()))
+    if silent or not any(row["ok"] for row in parts["sandboxes"]):
         sys.exit(1)
 
 
 def _row(name: str, ok: bool, about: str) -> dict[str, Any]:
     return {"name": name, "ok": ok, "about": about}
+
+
+def _asked(model: str) -> dict[str, Any]:
+    """Ask a model for one word, never from the cache and without trying again for long."""
+    from meta_agent.errors import OutageError, RequestError, UserError
+    from meta_agent.llm import Cache, Retries, open_gateway
+    from meta_agent.llm.llm import Message, Request
+
+    request = Request(model, (Message("user", "Reply with the word yes."),), max_tokens=8)
+    started = time.monotonic()
+    try:
+        with open_gateway(cache=Cache(), retries=Retries(patience_s=2.0), timeout_s=30.0) as gateway:
+            reply = gateway.complete(request).text
+    except (OutageError, RequestError, UserError) as error:
+        return _row(model, ok=False, about=str(error))
+    return _row(
+        model, ok=True, about=f"answers {reply.strip()[:40]!r} after {time.monotonic() - started:.1f} s"
+    )
 
 
 def _sandboxes() -> Iterator[dict[str, Any]]:

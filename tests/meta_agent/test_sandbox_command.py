@@ -145,3 +145,16 @@ def test_the_doctor_finds_an_archive_from_the_future(tmp_path: Path) -> None:
     report = json.loads(adas("doctor", "--json", ADAS_ARCHIVE=str(tmp_path / "a.db")).stdout)
     assert report["machine"][-1]["ok"] is False
     assert "schema 999" in report["machine"][-1]["about"]
+
+
+def test_the_doctor_asks_a_model_for_a_word(tmp_path: Path) -> None:
+    scripted, nowhere = "scripted:tests.meta_agent.rehearsal:agent", "http://127.0.0.1:9/v1#none"
+    done = adas(
+        "doctor", "--json", "--model", scripted, "--model", nowhere, ADAS_ARCHIVE=str(tmp_path / "a.db")
+    )
+    assert done.returncode == 1
+    good, bad = json.loads(done.stdout)["asked"]
+    assert good["ok"]
+    assert "answers 'Answer: 1'" in good["about"]
+    assert not bad["ok"]
+    assert "127.0.0.1:9" in bad["about"]
