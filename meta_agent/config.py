@@ -64,7 +64,7 @@ class SearchConfig(BaseModel):
     race_block: int = Field(8, ge=1)
     """Search tasks that a candidate runs side by side before the next look at whether it is dropped."""
     finalists: int = Field(3, ge=1)
-    """Discovered programs whose rollouts on all selection tasks are paid for; more may share them, and what racing saved."""
+    """Discovered programs whose rollouts on all selection tasks are paid for; more may share them."""
     budget: str = ""
     """For example ``20k-tokens``, ``300-calls``, ``15m``, ``$0.50``, or several separated by commas; empty: none."""
     finish_share: float = Field(0.4, ge=0.0, le=0.9)

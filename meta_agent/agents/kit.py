@@ -88,7 +88,7 @@ class Kit:
         )["texts"]
         return texts if n > 1 else texts[0]
 
-    def run(self, code: str, tests: list[str] | None = None) -> Result:
+    def run(self, code: str, tests: list[str] | str | None = None) -> Result:
         """Run ``code`` with ``tests`` (default: the visible tests) in a sandbox of its own."""
         chosen = (
             self._task.visible_tests if tests is None else [tests] if isinstance(tests, str) else list(tests)

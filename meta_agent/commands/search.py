@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from archive import Archive
-    from domains import SplitName
+    from domains import Domain, SplitName
     from meta_agent.config import SearchConfig
     from meta_agent.display import Display
     from meta_agent.evaluation import Evaluator
@@ -150,6 +150,7 @@ def _begin(archive: Archive, config: SearchConfig, preset: str) -> tuple[str, Se
         load_agent(name)
     config = fitted(config, preset)
     domain = load_domain(config.domain, sizes=_sizes(config), seed=config.seed)
+    _kind(domain)
     run = secrets.token_hex(4)
     archive.add_run(
         Run(
@@ -181,6 +182,19 @@ def fitted(config: SearchConfig, preset: str) -> SearchConfig:
         if size == getattr(defaults, f"{split}_tasks")
     }
     return config.model_copy(update=fitted)
+
+
+def _kind(domain: Domain) -> Literal["code", "answer"]:
+    """Return what a domain asks for; raises :class:`UserError` when no proposer writes programs for that."""
+    from meta_agent.errors import UserError
+
+    kind = domain.tasks("search")[0].kind
+    if kind == "patch":
+        raise UserError(
+            f"{domain.name} asks for patches, and the proposers write programs for code and answers; "
+            f"measure agents on it: adas evaluate --domain {domain.name}"
+        )
+    return kind
 
 
 def _continue(
@@ -259,7 +273,7 @@ def parts(
             gateway,
             config.meta_model,
             description=domain.description,
-            kind=domain.tasks("search")[0].kind,
+            kind=_kind(domain),
             calls=config.calls_per_task,
         )
         loop = Search(
