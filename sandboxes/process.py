@@ -558,7 +558,9 @@ class _Program:
         """Whether the host ended it."""
         self._last: dict[str, Any] | None = None
         self._wire: socket.socket | None = None
-        self._cancel = None if role == "judge" else Cancel.current()  # a judge outlives the call that needs it
+        self._cancel = (
+            None if role == "judge" else Cancel.current()
+        )  # a judge outlives the call that needs it
         with contextlib.ExitStack() as mine, contextlib.ExitStack() as theirs:
             self._report, report_end = map(
                 mine.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
