@@ -92,9 +92,8 @@ class CompositionProposer:
         """Return the program of a design; its choices stand in its docstring, from where :meth:`known` reads them."""
         choices, source = walk(self.space, made(choices))
         idea, rest = source.removeprefix('"""').split(".\n", 1)
-        words = ", ".join(str(value) for value in choices.values() if value not in ("none", "alike"))
         return Proposal(
-            name=f"composed: {words}"[:60],
+            name=_title(choices),
             thought=idea.replace("\n", " "),
             source=f'"""{idea}.\n\nComposition: {json.dumps(choices)}\n{rest.lstrip()}',
         )
@@ -115,6 +114,21 @@ class CompositionProposer:
                 continue
             found[_key(choices)] = choices, member.score
         return found
+
+
+def _title(choices: Choices) -> str:
+    """Return a name such as ``composed: plan x3 by majority, trace x1, else direct x2``."""
+    words = str(choices.get("draft", "direct"))
+    if choices.get("samples", 1) != 1:
+        words += f" x{choices['samples']} by {choices.get('selection', 'tests')}"
+    for choice, count, link in (
+        ("wider vote", "wider vote samples", "and "),
+        ("revision", "rounds", ""),
+        ("fallback", "fallback samples", "else "),
+    ):
+        if choices.get(choice, "none") != "none":
+            words += f", {link}{choices[choice]} x{choices.get(count, 1)}"
+    return f"composed: {words}"
 
 
 def _key(choices: Choices) -> str:

@@ -72,3 +72,20 @@ def test_a_repair_is_another_program() -> None:
         proposer.repair(first, "this program exists already", attempt, 0).source for attempt in (1, 2, 3)
     ]
     assert len({first.source, *again}) == 4
+
+
+def test_a_name_says_what_it_is_made_of() -> None:
+    proposer = CompositionProposer(kind="code", calls=12)
+    choices = {
+        "draft": "plan",
+        "samples": 3,
+        "way": "alike",
+        "temperature": 0.5,
+        "selection": "majority",
+        "revision": "trace",
+        "rounds": 1,
+        "fallback": "direct",
+        "fallback samples": 2,
+    }
+    assert proposer.written(choices).name == "composed: plan x3 by majority, trace x1, else direct x2"
+    assert proposer.written(dict(HAND["code"]["direct"])).name == "composed: direct"
