@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from meta_agent.commands.search import fitted
 from meta_agent.config import load_config
 from meta_agent.errors import UserError
+from tests.meta_agent.rehearsal import write_tasks
 
 
 def test_later_wins(tmp_path: Path) -> None:
@@ -16,6 +18,16 @@ def test_later_wins(tmp_path: Path) -> None:
     )
     assert (config.generations, config.width, config.workers, config.model) == (1, 3, 7, "n")
     assert (config.agents, config.proposers) == (("direct", "roles"), ("tree",))
+
+
+def test_a_small_domain_shrinks_the_presets_splits_and_not_the_users(tmp_path: Path) -> None:
+    domain = str(write_tasks(tmp_path / "plus.jsonl", 40))
+    config = fitted(load_config("adas", domain=domain), "adas")
+    assert (config.search_tasks, config.selection_tasks, config.test_tasks) == (10, 10, 20)
+    chosen = fitted(load_config("adas", domain=domain, search_tasks=12), "adas")
+    assert (chosen.search_tasks, chosen.selection_tasks, chosen.test_tasks) == (12, 10, 20)
+    small = load_config("smoke", domain=domain)
+    assert fitted(small, "smoke") == small
 
 
 @pytest.mark.parametrize(

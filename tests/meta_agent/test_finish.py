@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from archive import ArchiveError, Member, Program
+from archive import ArchiveError, Member, Program, Run
 from meta_agent.agents import load_agent
 from meta_agent.config import SearchConfig
+from meta_agent.evaluation import StoppedError
 from meta_agent.finish import Finish, ScoreCard
 from meta_agent.llm import Budget, Spend
 from meta_agent.pace import Pace
@@ -31,16 +32,16 @@ def finish(bench: Bench, *found: Program) -> ScoreCard:
     return prepare(bench, *found)()
 
 
-def prepare(bench: Bench, *found: Program) -> Finish:
+def prepare(bench: Bench, *found: Program, run: str = "r") -> Finish:
     for slot, program in enumerate(SEEDS):
         bench.archive.add_program(program)
-        bench.archive.add_member(Member("r", program.id, 0, slot, proposer="hand"))
+        bench.archive.add_member(Member(run, program.id, 0, slot, proposer="hand"))
     for slot, program in enumerate(found):
         bench.archive.add_program(program)
-        bench.archive.add_member(Member("r", program.id, 1, slot, (SEEDS[0].id,)))
-    bench.evaluator.evaluate("r", [*SEEDS, *found], bench.domain.tasks("search"), "search")
+        bench.archive.add_member(Member(run, program.id, 1, slot, (SEEDS[0].id,)))
+    bench.evaluator.evaluate(run, [*SEEDS, *found], bench.domain.tasks("search"), "search")
     parts = {"domain": bench.domain, "archive": bench.archive, "evaluator": bench.evaluator}
-    return Finish(run="r", config=SearchConfig(), pace=Pace(Budget(), 0.4), **parts)  # type: ignore[arg-type]
+    return Finish(run=run, config=SearchConfig(), pace=Pace(Budget(), 0.4), **parts)  # type: ignore[arg-type]
 
 
 def test_a_real_gain_is_said(bench: Bench) -> None:
@@ -94,6 +95,45 @@ def test_the_test_split_is_opened_once_and_again_only_to_resume(bench: Bench) ->
     assert finish(bench, PERFECT) == first
     with pytest.raises(ArchiveError):
         bench.archive.open_split("r", "test", [HOPELESS.id])
+
+
+def test_a_selection_that_was_cut_ends_as_it_would_have(bench: Bench) -> None:
+    found = [
+        Program(PERFECT.source.replace("x + {k}", f"x + {{k + (k % {n} == 0)}}"), f"Wrong on every {n}th")
+        for n in (2, 3, 5, 7)
+    ]
+    bench.archive.add_run(Run("whole", "search", bench.domain.name, bench.domain.version))
+    whole, cut = (prepare(bench, *found, HOPELESS, run=run) for run in ("whole", "r"))
+    whole.config = cut.config = cut.config.model_copy(update={"race_block": 1})
+    seen: list[str] = []
+
+    def stop_after_three(_evaluation: object, rollout: object) -> None:
+        seen.append(str(rollout))
+        if len(seen) == 3:
+            bench.evaluator.stop()
+
+    expected = whole.select()
+    bench.evaluator.observe = stop_after_three
+    with pytest.raises(StoppedError):
+        cut.select()
+    bench.evaluator._stop.clear()
+    assert cut.select() == expected == cut.select()
+    asked = [
+        sorted(
+            (e.program, len(bench.archive.rollouts(e.id)))
+            for e in bench.archive.evaluations(run, split="selection")
+        )
+        for run in ("whole", "r")
+    ]
+    assert asked[0] == asked[1]
+    assert len(seen) == sum(count for _, count in asked[1])  # nothing was run twice
+
+
+def test_the_card_says_what_was_expected_of_the_finalist(bench: Bench) -> None:
+    card = finish(bench, HOPELESS, PERFECT)
+    assert card.raw == 1.0
+    assert 0.5 < card.shrunken < 1.0
+    assert (card.dropped, card.saved_calls) == (0, 0)
 
 
 def test_splits_are_disjoint_and_so_are_samples(bench: Bench) -> None:
