@@ -9,12 +9,17 @@ import click
 
 _COMMANDS = {
     "search": "Discover agents: write, run, keep, and test the best.",
+    "estimate": "Say what a search will take, and when it pays back.",
     "evaluate": "Measure agents side by side: the leaderboard.",
     "archive": "Look at what was discovered.",
+    "portfolio": "Put complementary agents of a run into one program.",
     "learn": "Train a local model on what was discovered, and keep it only if it wins.",
     "models": "Pull local models and install engines.",
     "code": "Change a repository as asked, tested before it is applied.",
+    "chat": "Talk to an agent in the terminal.",
     "serve": "Serve agents behind OpenAI's chat API.",
+    "deploy": "Write an agent into a folder that runs elsewhere.",
+    "mcp": "Offer agents as tools to a client that speaks MCP.",
     "sandbox": "Run a program in a sandbox, check what it promises, measure it.",
     "doctor": "Tell what is here, what is missing and how to get it.",
 }

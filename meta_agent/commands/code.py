@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from meta_agent.commands.work import Choice, assistant_options, open_workplace
+from meta_agent.commands.work import Choice, assistant_options, knows_repositories, open_workplace
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.text import Text
 
     from meta_agent.assistant.agents import Agent
     from meta_agent.assistant.assistant import Step
@@ -76,18 +75,19 @@ def code(
     from rich.console import Console
 
     from meta_agent.assistant.coder import Coder
+    from meta_agent.assistant.show import coloured, safe
     from sandboxes.snapshot import Snapshot
     from sandboxes.suite import LIMITS
 
     console = Console(stderr=as_json or only_diff, highlight=False)
     snapshot = Snapshot.of(folder)
     _tell_left_outside(snapshot, console)
-    with open_workplace(choice, agent, fits=_knows_repositories, default=DEFAULT) as workplace:
+    with open_workplace(choice, agent, fits=knows_repositories, default=DEFAULT) as workplace:
         worker = workplace.agents[0]
         limits = replace(LIMITS, processes=processes)
         coder = Coder(workplace.assistant, snapshot, seconds=test_seconds, limits=limits)
         console.print(
-            _safe(f"{worker.name} on {worker.model}, {len(snapshot.files)} files. {_before(coder)}"),
+            safe(f"{worker.name} on {worker.model}, {len(snapshot.files)} files. {_before(coder)}"),
             soft_wrap=True,
         )
         proposal = coder.propose(
@@ -101,12 +101,12 @@ def code(
     else:
         console.print(coloured(proposal.patch))
     console.print(
-        _safe(f"{proposal.words} ({proposal.calls} model calls, {proposal.tokens:,} tokens)"), style="bold"
+        safe(f"{proposal.words} ({proposal.calls} model calls, {proposal.tokens:,} tokens)"), style="bold"
     )
     if not (yes or (not as_json and _agreed(branch))):
         console.print("Nothing was applied.")
         sys.exit(1)
-    console.print(_safe(_apply(proposal, folder, snapshot, branch, request)))
+    console.print(safe(_apply(proposal, folder, snapshot, branch, request)))
 
 
 def _apply(proposal: Proposal, folder: Path, snapshot: Snapshot, branch: str | None, request: str) -> str:
@@ -129,32 +129,6 @@ def _agreed(branch: str | None) -> bool:
     return click.confirm(f"Commit on {branch}?" if branch else "Apply?", default=False)
 
 
-def coloured(patch: str) -> Text:
-    """Return a patch in colours, safe to print whatever is in it."""
-    from rich.text import Text
-
-    from archive.report import printable
-
-    text = Text()
-    for line in patch.splitlines():
-        head = line.startswith(("diff ", "--- ", "+++ ", "new file", "deleted file"))
-        style = "bold" if head else {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
-        text.append(f"{printable(line)}\n", style)
-    return text
-
-
-def _safe(words: str) -> Text:
-    from rich.text import Text
-
-    from archive.report import printable
-
-    return Text(printable(words))
-
-
-def _knows_repositories(agent: Agent) -> bool:
-    return agent.standing is not None and agent.standing.evaluation.domain.startswith("repair")
-
-
 def _before(coder: Coder) -> str:
     run = coder.before()
     passed, failed = run.named("passed"), run.named("failed")
@@ -165,19 +139,22 @@ def _before(coder: Coder) -> str:
 
 def _follow(step: Step, console: Console) -> None:
     from meta_agent.assistant.assistant import describe
+    from meta_agent.assistant.show import safe
 
     if words := describe(step):
-        console.print(_safe(f"  {words}"), style="dim", soft_wrap=True)
+        console.print(safe(f"  {words}"), style="dim", soft_wrap=True)
 
 
 def _tell_left_outside(snapshot: Snapshot, console: Console) -> None:
+    from meta_agent.assistant.show import safe
+
     by_reason: dict[str, list[str]] = {}
     for path, reason in snapshot.left_outside.items():
         by_reason.setdefault(reason.partition(" (")[0], []).append(path)
     for reason, paths in by_reason.items():
         more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
         console.print(
-            _safe(f"Left outside, {reason}: {', '.join(paths[:_NAMED])}{more}"),
+            safe(f"Left outside, {reason}: {', '.join(paths[:_NAMED])}{more}"),
             style="yellow",
             soft_wrap=True,
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,11 @@ _SHOWN = 6
     type=click.Path(path_type=Path),
     help="TOML file with bearer tokens and their limits.",
 )
+@click.option(
+    "--traces",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep what is asked and done in this folder.",
+)
 def serve(
     agent: str | None,
     choice: Choice,
@@ -54,11 +60,13 @@ def serve(
     workers: int | None,
     queue: int,
     keys_file: Path | None,
+    traces: Path | None,
 ) -> None:
     """Serve agents to anything that speaks OpenAI's chat API.
 
-    AGENT is an archived program (a name, an id, or best), a hand-designed one or a .py file; without it every measured
-    program of the archive is served. With --keys, or ADAS_SERVE_KEY set, clients must send a bearer token.
+    AGENT is an archived program (a name, an id, or best), a hand-designed one, a .py file, or a folder that
+    `adas deploy` made; without it every measured program of the archive is served. With --keys, or ADAS_SERVE_KEY set,
+    clients must send a bearer token. Nothing that is asked is kept, unless --traces says where; secrets are taken out.
     """
     try:
         import uvicorn
@@ -69,6 +77,7 @@ def serve(
 
         raise UserError(f'the server needs {error.name}: pip install "meta-agent-search[serve]"') from None
     from meta_agent.assistant.admission import Gate
+    from meta_agent.assistant.traces import Traces
 
     keys = _keys(keys_file, host)
     with closing(_listen(host, port)) as listening, open_workplace(choice, agent) as workplace:
@@ -80,6 +89,7 @@ def serve(
             Gate(workers or workplace.concurrency or 16, queue),
             created=int(time.time()),
             hosts=LOOPBACK if host in LOOPBACK and keys.open else ("*",),
+            **({"keep": Traces(traces).keep} if traces else {}),
         )
         names = ", ".join(list(models)[:_SHOWN]) + (
             f" and {len(models) - _SHOWN} more" if len(models) > _SHOWN else ""
@@ -92,7 +102,10 @@ def serve(
             timeout_graceful_shutdown=3,
             lifespan="on",
         )
-        uvicorn.Server(settings).run(sockets=[listening])
+        # Both end the server in good order; uvicorn raises them again when it is done.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(settings).run(sockets=[listening])
 
 
 def _keys(file: Path | None, host: str) -> Keys:
