@@ -81,6 +81,8 @@ class ScoreCard:
     """What the finalist solved on the search and selection splits, before the correction; 0 without one."""
     shrunken: float
     """The same, corrected for its having been chosen: what the test was expected to say."""
+    alarms: int
+    """Signs in this run that a score was had without merit; ``adas archive show`` has them."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the card as JSON types."""
@@ -194,6 +196,7 @@ class Finish:
             saved_calls=sum(drop.saved_calls for drop in drops),
             raw=self.mean(finalist, "search", "selection") if finalist else 0.0,
             shrunken=self.standings().score(finalist) if finalist else 0.0,
+            alarms=len(self.archive.alarms(self.run)),
         )
 
     def standings(self, asked: int | None = None) -> Standings:

@@ -50,6 +50,12 @@ def show(card: ScoreCard, console: Console) -> None:
             f"{card.shrunken:.1%}.",
             soft_wrap=True,
         )
+    if card.alarms:
+        console.print(
+            f"[bold red]{card.alarms} alarms[/bold red] of scores without merit: look before you believe "
+            "(adas archive show PROGRAM)",
+            soft_wrap=True,
+        )
     console.print(
         f"{card.discovered} programs discovered, {card.dropped} of them dropped early (about {card.saved_calls:,} "
         f"model calls saved), {card.failed} failed attempts. Look at them: adas archive list",

@@ -129,6 +129,15 @@ def test_a_selection_that_was_cut_ends_as_it_would_have(bench: Bench) -> None:
     assert len(seen) == sum(count for _, count in asked[1])  # nothing was run twice
 
 
+def test_alarms_are_on_the_card(bench: Bench) -> None:
+    silent = Program(PERFECT.source.replace("    kit.llm(task.prompt)\n", ""), "Silent")
+    card = finish(bench, silent)
+    assert card.alarms >= 6 + 8  # on every task of the search and the test
+    shown = io.StringIO()
+    show(card, Console(file=shown, width=80))
+    assert f"{card.alarms} alarms of scores without merit" in shown.getvalue()
+
+
 def test_the_card_says_what_was_expected_of_the_finalist(bench: Bench) -> None:
     card = finish(bench, HOPELESS, PERFECT)
     assert card.raw == 1.0
