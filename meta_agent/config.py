@@ -105,9 +105,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "adas": {
         "proposers": ("reflective",),
         "search_tasks": 48,
-        "selection_tasks": 256,
+        "selection_tasks": 360,
         "test_tasks": 200,
-        "finalists": 5,
         "generations": 30,
         "width": 1,
     },
