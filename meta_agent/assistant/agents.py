@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from archive import Archive, Program, Standing
 
+PORTFOLIO = "portfolio"
+"""What the newest program that `adas portfolio` made is called."""
 DEFAULT_MODEL = str(SearchConfig.model_fields["model"].default)
 
 
@@ -31,7 +33,7 @@ class Agent:
 
 
 def archived_agents(archive: Archive, model: str | None = None) -> list[Agent]:
-    """Return every measured program of an archive, the best of the last run first.
+    """Return every measured program of an archive, the best of the last run first, and its portfolio if it has one.
 
     Args:
         archive: where to look.
@@ -42,10 +44,15 @@ def archived_agents(archive: Archive, model: str | None = None) -> list[Agent]:
         best.setdefault(standing.evaluation.program, standing)
     programs = {program.id: program for program in archive.programs()}
     names = _names(programs[identifier] for identifier in best)
-    return [
+    agents = [
         Agent(names[identifier], programs[identifier], model or standing.evaluation.model, standing)
         for identifier, standing in best.items()
     ]
+    portfolios = [program for program in programs.values() if program.name.startswith(f"{PORTFOLIO} of ")]
+    if portfolios and agents:
+        newest = portfolios[-1]
+        agents.append(Agent(PORTFOLIO, newest, agents[0].model, best.get(newest.id)))
+    return agents
 
 
 def find_agent(name: str, archive: Archive | None, model: str | None = None) -> Agent:
@@ -67,6 +74,8 @@ def find_agent(name: str, archive: Archive | None, model: str | None = None) -> 
                 f"no best agent: {where}; run `adas search`, or name a hand-designed one, such as {SEEDS[-1]}"
             )
         return agents[0]
+    if name == PORTFOLIO and not any(agent.name == PORTFOLIO for agent in agents):
+        raise UserError("there is no portfolio yet: `adas portfolio` makes one of a run's agents")
     named = [agent for agent in agents if name in (agent.name, agent.program.name, agent.program.id)]
     begun = [agent for agent in agents if len(name) >= 4 and agent.program.id.startswith(name)]
     if found := named or begun:
@@ -88,7 +97,7 @@ def _names(programs: Iterable[Program]) -> dict[str, str]:
     taken: set[str] = set()
     for program in programs:
         name = _slug(program.name)
-        name = f"{name}-{program.id[:6]}" if name in taken or name in ("best", "portfolio") else name
+        name = f"{name}-{program.id[:6]}" if name in taken or name in ("best", PORTFOLIO) else name
         taken.add(name)
         names[program.id] = name
     return names
