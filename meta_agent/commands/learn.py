@@ -342,6 +342,7 @@ class _Crew:
                 selection_tasks=1,
                 test_tasks=1,
                 budget=self.settings.search_budget or None,
+                meta_model=self.settings.meta_model or None,
             )
             loaded = load_domain(domain, seed=config.seed)
             archive.add_run(Run(run, "search", loaded.name, loaded.version, config.model_dump(mode="json")))

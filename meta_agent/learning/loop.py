@@ -54,6 +54,8 @@ class LoopSettings(BaseModel):
     """Of the splits and of the training."""
     search: str = "smoke"
     """Preset of a search in each domain and round; empty: none, the draws alone explore."""
+    meta_model: str = ""
+    """Writes the programs of a search; empty: the preset's."""
     search_budget: str = ""
     """Of each search, as for ``adas search --budget``."""
     draws: int = Field(8, ge=2)

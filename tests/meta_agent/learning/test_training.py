@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meta_agent.llm.learned import LearnedModel
+    from tests.meta_agent.conftest import Bench
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]  # other people's warnings
 
@@ -427,6 +428,39 @@ def test_tuning_reports_on_other_seeds(home: Path, data: Path, monkeypatch: pyte
     )  # nobody beats anybody in both
     with pytest.raises(UserError, match="needs method=sft and the steps"):
         tuning.tune(data, settings(home), trials=1)
+
+
+def test_the_loop_command(home: Path, lived: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One round for real: llama.cpp draws and is measured, the adapter is trained on an older archive's rows."""
+    monkeypatch.setenv("ADAS_CACHE", str(tmp_path / "cache.db"))
+    given = {
+        "name": "looped",
+        "base": f"local/{home}/qwen2.gguf",
+        "domains": lived.domain.name,
+        "search": "",
+        "unrelated": "",
+        "rounds": 1,
+        "draws": 2,
+        "pool": 2,
+        "search_tasks": 3,
+        "selection_tasks": 3,
+        "test_tasks": 3,
+        "temperatures": "0.5,1.0",
+        "train.steps": 1,
+        "train.rank": 4,
+    }
+    pairs = [f"{key}={value}" for key, value in given.items()]
+    folder, report = tmp_path / "loop", tmp_path / "report.md"
+    command = ["loop", str(folder), *pairs, "--engine", "llamacpp", "--archive", lived.archive.name]
+    done = CliRunner().invoke(learn, [*command, "--report", str(report), "--json"])
+    assert done.exit_code == 0, done.output
+    state = json.loads(done.stdout.splitlines()[-1])
+    assert [one["model"] for one in state["results"]] == [given["base"], "local/looped-1"]
+    assert state["rounds"]["1"]["gate"]["decision"] == "rolled back"
+    assert state["model"] == given["base"]
+    assert "A null result" in report.read_text()
+    with pytest.raises(UserError, match="unknown setting 'speed'"):
+        CliRunner().invoke(learn, ["loop", str(folder), "train.speed=1"], catch_exceptions=False)
 
 
 # What can go wrong
