@@ -50,7 +50,7 @@ DESCRIPTION = (
     "kit.repo.suspects() names the functions to suspect, kit.repo.patch() is the patch of all edits. The repository's "
     "tests mark the patch: all must pass."
 )
-_SECONDS = 2.0
+_SECONDS = 1.0
 """Processor seconds of one test of QuixBugs: the right programs take a tenth of one, many wrong ones never end."""
 _SLOW = (("knapsack", 6404180), ("levenshtein", "amanaplanacanalpanama"))
 """Cases that QuixBugs itself skips: they take minutes with the right program."""

@@ -21,10 +21,11 @@ def forward(task, kit):
         )
         return kit.extract(kit.llm(f"{task.prompt}\n\n{form}"))
     best_score, best = -1.0, ""
-    for suspect in kit.repo.suspects(SUSPECTS):
+    suspects = kit.repo.suspects(SUSPECTS)
+    first = kit.repo.test().feedback if suspects else ""
+    for suspect in suspects:
         kit.repo.reset()
-        told = kit.repo.test().feedback
-        history, code = "", suspect.code
+        told, history, code = first, "", suspect.code
         for round_ in range(ROUNDS):
             if kit.remaining["calls"] < 1:
                 return best

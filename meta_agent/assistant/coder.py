@@ -28,6 +28,22 @@ if TYPE_CHECKING:
 Verdict = Literal["verified", "failing", "untested"]
 
 
+def _spent(answers: tuple[Answer, ...]) -> tuple[int, int]:
+    """Return model calls and tokens."""
+    return (
+        sum(answer.calls for answer in answers),
+        sum(answer.prompt_tokens + answer.completion_tokens for answer in answers),
+    )
+
+
+class NoChangeError(UserError):
+    """No attempt came to a change; says why the last one did not, and knows what they took."""
+
+    def __init__(self, words: str, answers: tuple[Answer, ...]) -> None:
+        super().__init__(words)
+        self.calls, self.tokens = _spent(answers)
+
+
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A change that waits for somebody's yes."""
@@ -45,12 +61,12 @@ class Proposal:
     @property
     def calls(self) -> int:
         """Model calls of all attempts."""
-        return sum(answer.calls for answer in self.answers)
+        return _spent(self.answers)[0]
 
     @property
     def tokens(self) -> int:
         """Tokens of all attempts."""
-        return sum(answer.prompt_tokens + answer.completion_tokens for answer in self.answers)
+        return _spent(self.answers)[1]
 
 
 class Coder:
@@ -90,7 +106,7 @@ class Coder:
         """Have the agent try, again with other samples and the failure in view until the tests pass; return the best.
 
         Raises:
-            UserError: no attempt came to a change; says why the last one did not.
+            NoChangeError: no attempt came to a change.
             SessionCancelledError, OutageError, BudgetError, SandboxFaultError: as :meth:`Assistant.ask`.
         """
         before = self.before()
@@ -121,7 +137,7 @@ class Coder:
                 break
             told = f"\n\nAn earlier attempt was wrong:\n{proposal.patch}\n{_failures(after)}"
         if best is None:
-            raise UserError(f"{agent.name} proposes no change: {reason}")
+            raise NoChangeError(f"{agent.name} proposes no change: {reason}", tuple(answers))
         return Proposal(best[1].patch, best[1].files, best[1].verdict, best[1].words, tuple(answers))
 
     def _tested(self, snapshot: Snapshot) -> SuiteRun:

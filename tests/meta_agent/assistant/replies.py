@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
+
+from domains.repair import _archive
 
 if TYPE_CHECKING:
     from meta_agent.llm import Request
@@ -43,3 +46,13 @@ def asks_for_secrets(request: Request) -> str:
         ".git/hooks/post-commit\n<<<<<<< SEARCH\n=======\nx\n>>>>>>> REPLACE\n"
         "secrets/key\n<<<<<<< SEARCH\n=======\nx\n>>>>>>> REPLACE\n" + repairs(request)
     )
+
+
+def quixbugs(request: Request) -> str:
+    """Repair a program of QuixBugs, whose right version is in the data, where it is asked for as a whole."""
+    prompt = request.messages[-1].content
+    name = re.findall(r"(\w+)\.py has a bug", prompt)[0]
+    right = _archive()[f"correct_python_programs/{name}.py"]
+    if "whole corrected function" in prompt:
+        return f"```python\n{right.partition(chr(34) * 3)[0].strip()}\n```"
+    return f"{name}.py\n<<<<<<< SEARCH\nnot there\n=======\n\n>>>>>>> REPLACE"
