@@ -76,13 +76,14 @@ def evaluate(
     from rich.console import Console
 
     from archive import Archive, default_path
-    from meta_agent.agents import SHELF, load_agent
+    from meta_agent.agents import REPAIRERS, SHELF, load_agent
     from meta_agent.evaluation import Allowance
     from meta_agent.leaderboard import table
 
-    names = SHELF if agents == "all" else tuple(agents.split(","))
-    programs = [load_agent(name) for name in dict.fromkeys((*names, *REFERENCES))]
     chosen = _load(domain, tasks)
+    every = REPAIRERS if chosen.tasks(SPLIT)[0].kind == "patch" else SHELF
+    names = every if agents == "all" else tuple(agents.split(","))
+    programs = [load_agent(name) for name in dict.fromkeys((*names, *REFERENCES))]
     allowance = Allowance(calls=calls, tokens=tokens)
     console = Console(stderr=as_json, highlight=False)
     with Archive(place or default_path()) as archive:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from archive import Archive
-    from domains import Domain, SplitName
+    from domains import SplitName
     from meta_agent.config import SearchConfig
     from meta_agent.display import Display
     from meta_agent.evaluation import Evaluator
@@ -139,7 +139,7 @@ def _begin(archive: Archive, config: SearchConfig, preset: str) -> tuple[str, Se
     """Record a new run, once everything that its settings name is known to exist."""
     from archive import Run
     from domains import load_domain
-    from meta_agent.agents import load_agent
+    from meta_agent.agents import REPAIRERS, SEEDS, load_agent
     from meta_agent.llm import Budget
     from sandboxes import open_sandbox
 
@@ -150,7 +150,8 @@ def _begin(archive: Archive, config: SearchConfig, preset: str) -> tuple[str, Se
         load_agent(name)
     config = fitted(config, preset)
     domain = load_domain(config.domain, sizes=_sizes(config), seed=config.seed)
-    _kind(domain)
+    if domain.tasks("search")[0].kind == "patch" and config.agents == SEEDS:
+        config = config.model_copy(update={"agents": REPAIRERS})
     run = secrets.token_hex(4)
     archive.add_run(
         Run(
@@ -182,19 +183,6 @@ def fitted(config: SearchConfig, preset: str) -> SearchConfig:
         if size == getattr(defaults, f"{split}_tasks")
     }
     return config.model_copy(update=fitted)
-
-
-def _kind(domain: Domain) -> Literal["code", "answer"]:
-    """Return what a domain asks for; raises :class:`UserError` when no proposer writes programs for that."""
-    from meta_agent.errors import UserError
-
-    kind = domain.tasks("search")[0].kind
-    if kind == "patch":
-        raise UserError(
-            f"{domain.name} asks for patches, and the proposers write programs for code and answers; "
-            f"measure agents on it: adas evaluate --domain {domain.name}"
-        )
-    return kind
 
 
 def _continue(
@@ -273,7 +261,7 @@ def parts(
             gateway,
             config.meta_model,
             description=domain.description,
-            kind=_kind(domain),
+            kind=domain.tasks("search")[0].kind,
             calls=config.calls_per_task,
         )
         loop = Search(

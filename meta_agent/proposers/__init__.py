@@ -16,6 +16,7 @@ from meta_agent.proposers.tuning import TuningProposer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from domains import Kind
     from meta_agent.proposers.author import Author, Gateway
 
 __all__ = [
@@ -51,7 +52,7 @@ def open_proposers(
     model: str,
     *,
     description: str,
-    kind: Literal["code", "answer"],
+    kind: Kind,
     calls: int,
 ) -> list[Proposer]:
     """Return the proposers of these names, in their order.
@@ -61,7 +62,7 @@ def open_proposers(
         gateway: to the meta model.
         model: the meta model.
         description: what the domain asks and what an answer looks like.
-        kind: ``code`` or ``answer``.
+        kind: what an answer is; compositions for patches are those for answers, which know no tests.
         calls: model calls that a program may make on one task.
 
     Raises:
@@ -74,7 +75,7 @@ def open_proposers(
     }
     authors = {author.name: author for author in _AUTHORS}
     return [
-        CompositionProposer(kind=kind, calls=calls, search=searches[name])
+        CompositionProposer(kind="code" if kind == "code" else "answer", calls=calls, search=searches[name])
         if name in searches
         else authors[name](gateway, model, description=description, kind=kind, calls=calls)
         for name in dict.fromkeys(names)

@@ -12,6 +12,7 @@ from meta_agent.agents.kit import extract_code
 from meta_agent.llm.llm import Completion, Message, Request
 
 if TYPE_CHECKING:
+    from domains import Kind
     from meta_agent.proposers.proposer import Example, Proposal, Turn
 
 SYSTEM = "You write agent programs in Python. Reply with one ```python block and nothing else."
@@ -28,16 +29,25 @@ The program may use:
 - the Python standard library. Nothing else exists. At most {calls} calls of kit.llm.
 The prompt given to kit.llm must contain task.prompt, and must say which form the answer has: {form}"""
 
-CODE_TOOLS = """- kit.run(code): runs code on the visible tests; returns a result with .passed (bool), .score (0 to 1), .feedback (str)
+TOOLS = {
+    "code": """- kit.run(code): runs code on the visible tests; returns a result with .passed (bool), .score (0 to 1), .feedback (str)
 - kit.select(candidates): the candidate that passes most visible tests
-- kit.vote(answers): the answer that most others agree with"""
-ANSWER_TOOLS = "- kit.vote(answers): the answer that most others agree with"
+- kit.vote(answers): the answer that most others agree with""",
+    "answer": "- kit.vote(answers): the answer that most others agree with",
+    "patch": """- kit.extract(reply) applies the edit blocks of a reply to a fresh copy of the repository and returns the patch, a text
+- kit.repo.test(): runs the repository's tests on the copy; returns a result with .passed (bool), .score (0 to 1), .feedback (str)
+- kit.repo.suspects(3): the functions that failing tests run over, worst first, each with .name, .path and .code
+- kit.repo.edit(path, old, new): replaces a text of the copy; kit.repo.patch(): the patch of all edits; kit.repo.reset(): a fresh copy
+- kit.vote(patches): the patch that most others agree with""",
+}
 FORMS = {
     "code": '"Reply with the whole function in one ```python block, without docstring or comments."',
     "answer": "\"End with one line: 'Answer: ' and the final answer alone.\"",
+    "patch": '"Reply with edit blocks." (task.prompt shows what they look like)',
 }
 
-CODE_EXAMPLE = """# name: Plan, Draft, Repair
+EXAMPLES = {
+    "code": """# name: Plan, Draft, Repair
 # idea: A short plan avoids wrong starts; running the tests shows what is left to fix.
 def forward(task, kit):
     plan = kit.llm(f"{task.prompt}\\n\\nPlan the function in three short steps. Do not write code.")
@@ -45,13 +55,22 @@ def forward(task, kit):
     result = kit.run(code)
     if not result.passed:
         code = kit.extract(kit.llm(f"{task.prompt}\\n\\nThis code:\\n{code}\\n\\nfails:\\n{result.feedback}\\n\\nFix it. Reply with the whole function in one ```python block, without docstring or comments."))
-    return code"""
-ANSWER_EXAMPLE = """# name: Plan and Solve Twice
+    return code""",
+    "answer": """# name: Plan and Solve Twice
 # idea: A plan avoids wrong starts; two solutions and a vote catch slips.
 def forward(task, kit):
     plan = kit.llm(f"{task.prompt}\\n\\nPlan the solution in three short steps. Do not solve it yet.")
     replies = kit.llm(f"{task.prompt}\\n\\nPlan:\\n{plan}\\n\\nEnd with one line: 'Answer: ' and the final answer alone.", temperature=0.7, n=3)
-    return kit.vote([kit.extract(reply) for reply in replies])"""
+    return kit.vote([kit.extract(reply) for reply in replies])""",
+    "patch": """# name: Edit, Test, Edit Again
+# idea: The repository's own tests show what an edit has missed.
+def forward(task, kit):
+    patch = kit.extract(kit.llm(task.prompt))
+    result = kit.repo.test()
+    if not result.passed:
+        patch = kit.extract(kit.llm(f"{task.prompt}\\n\\nThis patch:\\n{patch}\\n\\nis wrong:\\n{result.feedback}\\n\\nReply with edit blocks against the files above."))
+    return patch""",
+}
 
 
 class Gateway(Protocol):
@@ -66,7 +85,7 @@ class Author(ABC):
 
     Args:
         description: what the domain asks and what an answer looks like.
-        kind: ``code`` or ``answer``.
+        kind: what an answer is.
         calls: model calls that a program may make on one task.
         max_tokens: length of a reply, in tokens.
     """
@@ -79,7 +98,7 @@ class Author(ABC):
         model: str,
         *,
         description: str,
-        kind: Literal["code", "answer"],
+        kind: Kind,
         calls: int = 12,
         temperature: float = 0.8,
         max_tokens: int = 700,
@@ -90,12 +109,12 @@ class Author(ABC):
         self.max_tokens = max_tokens
         self.description = description
         self.kind = kind
-        self.example = CODE_EXAMPLE if kind == "code" else ANSWER_EXAMPLE
+        self.example = EXAMPLES[kind]
         self.contract = CONTRACT.format(
             description=description,
             calls=calls,
             form=FORMS[kind],
-            tools=CODE_TOOLS if kind == "code" else ANSWER_TOOLS,
+            tools=TOOLS[kind],
         )
 
     @abstractmethod

@@ -23,28 +23,40 @@ KIT_QUESTION = (
     "is kit.extract applied to replies, does every path return the answer?"
 )
 
-CODE_DIRECTIONS = (
-    "sample several solutions with temperature 0.8 and n, then choose with kit.select",
-    "run the code and repair it in a loop of at most three rounds, showing kit.llm the feedback",
-    "write two solutions in clearly different ways, run both, and repair only the better one",
-    "ask for edge cases first, then write the solution with these edge cases in the prompt",
-    "let one kit.llm call write, a second one review with a list of mistakes, and a third one rewrite",
-    "ask first for the examples in the task to be worked through by hand, then write the code",
-    "split the task into helper functions first, then write the whole solution from them",
-    "write a simple slow solution, then an improved one, and keep the one that passes more tests",
-    "try a direct solution; only when its tests fail spend more calls on a plan and new samples",
-    "give the model different roles as system prompts, collect one solution from each, and use kit.vote",
-)
-ANSWER_DIRECTIONS = (
-    "sample several solutions with temperature 0.8 and n, then choose with kit.vote",
-    "solve, then check the solution with a second call that looks for a mistake, then correct it",
-    "restate the question with its given quantities first, then solve from the restatement",
-    "solve it in two different ways and, when they disagree, let a third call decide",
-    "write small Python arithmetic as the reasoning, then give the answer",
-    "split the question into sub-questions, answer each, then combine",
-    "give the model different roles as system prompts, collect one answer from each, and use kit.vote",
-    "estimate the size of the answer first, solve, and solve again when the result does not fit",
-)
+DIRECTIONS = {
+    "code": (
+        "sample several solutions with temperature 0.8 and n, then choose with kit.select",
+        "run the code and repair it in a loop of at most three rounds, showing kit.llm the feedback",
+        "write two solutions in clearly different ways, run both, and repair only the better one",
+        "ask for edge cases first, then write the solution with these edge cases in the prompt",
+        "let one kit.llm call write, a second one review with a list of mistakes, and a third one rewrite",
+        "ask first for the examples in the task to be worked through by hand, then write the code",
+        "split the task into helper functions first, then write the whole solution from them",
+        "write a simple slow solution, then an improved one, and keep the one that passes more tests",
+        "try a direct solution; only when its tests fail spend more calls on a plan and new samples",
+        "give the model different roles as system prompts, collect one solution from each, and use kit.vote",
+    ),
+    "answer": (
+        "sample several solutions with temperature 0.8 and n, then choose with kit.vote",
+        "solve, then check the solution with a second call that looks for a mistake, then correct it",
+        "restate the question with its given quantities first, then solve from the restatement",
+        "solve it in two different ways and, when they disagree, let a third call decide",
+        "write small Python arithmetic as the reasoning, then give the answer",
+        "split the question into sub-questions, answer each, then combine",
+        "give the model different roles as system prompts, collect one answer from each, and use kit.vote",
+        "estimate the size of the answer first, solve, and solve again when the result does not fit",
+    ),
+    "patch": (
+        "run kit.repo.test() on each patch, and repair it in a loop of at most three rounds, showing kit.llm the feedback",
+        "sample several patches with temperature 0.8 and n, test each, and return the one with the best score",
+        "show kit.llm the code of kit.repo.suspects(3), ask for the bug in one sentence, then ask for the edit blocks",
+        "ask for the corrected function of the first suspect, and put it in place with kit.repo.edit(path, old, new)",
+        "ask first what the failing tests expect and what the code does instead, then for the edit blocks",
+        "let one kit.llm call write a patch, a second one review it against the failing tests, and a third one rewrite it",
+        "take the most common of several patches with kit.vote; when it fails the tests, try the next suspect",
+        "write the smallest change first; only when tests still fail ask for a larger one with the feedback",
+    ),
+}
 
 
 class ReflectiveProposer(Author):
@@ -55,7 +67,7 @@ class ReflectiveProposer(Author):
     @property
     def directions(self) -> tuple[str, ...]:
         """What a program can be asked to do, in turn."""
-        return CODE_DIRECTIONS if self.kind == "code" else ANSWER_DIRECTIONS
+        return DIRECTIONS[self.kind]
 
     def propose(self, turn: Turn) -> Proposal:
         """Write a new program from the first parent, in a given direction; the second parent is told in a line."""

@@ -6,14 +6,12 @@ from hypothesis import strategies as st
 
 from meta_agent.agents import SEEDS, load_agent
 from meta_agent.check import check, fingerprint
-from meta_agent.proposers.reflective import ANSWER_EXAMPLE, CODE_EXAMPLE, tidy
+from meta_agent.proposers.author import EXAMPLES, tidy
 
 GOOD = "def forward(task, kit):\n    return kit.extract(kit.llm(task.prompt))"
 
 
-@pytest.mark.parametrize(
-    "source", [GOOD, CODE_EXAMPLE, ANSWER_EXAMPLE, *(load_agent(name).source for name in SEEDS)]
-)
+@pytest.mark.parametrize("source", [GOOD, *EXAMPLES.values(), *(load_agent(name).source for name in SEEDS)])
 def test_good_programs_pass(source: str) -> None:
     assert check(source) == ""
 

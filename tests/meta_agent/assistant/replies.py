@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from domains.repair import _archive
+from meta_agent.proposers.author import EXAMPLES
 
 if TYPE_CHECKING:
     from meta_agent.llm import Request
@@ -56,3 +57,9 @@ def quixbugs(request: Request) -> str:
     if "whole corrected function" in prompt:
         return f"```python\n{right.partition(chr(34) * 3)[0].strip()}\n```"
     return f"{name}.py\n<<<<<<< SEARCH\nnot there\n=======\n\n>>>>>>> REPLACE"
+
+
+def writes_a_repairer(request: Request) -> str:
+    """Write the example of an agent program for repositories."""
+    sample = request.sample % 100
+    return f"```python\n{EXAMPLES['patch']}\n# {sample}\n```"
