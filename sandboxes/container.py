@@ -16,6 +16,7 @@ import json
 import os
 import queue
 import select
+import signal
 import subprocess
 import threading
 import time
@@ -595,7 +596,7 @@ class Child:
             time.sleep(0.001)  # Popen.wait sleeps for as long as 50 ms
         if self._process.returncode is not None:
             return
-        self._process.kill()
+        _kill_with_children(self._process)
         if self._remove:
             try:
                 subprocess.run(
@@ -610,3 +611,16 @@ class Child:
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             if stream:
                 stream.close()
+
+
+def _kill_with_children(process: subprocess.Popen[bytes]) -> None:
+    """Kill a launcher and what it has started: killed very early, it has not yet tied its child to itself."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    try:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    except OSError:  # not on Linux
+        children = []
+    for pid in (process.pid, *map(int, children)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
