@@ -42,9 +42,6 @@ if TYPE_CHECKING:
     from domains import Task
     from domains.repository import RepositoryBenchmark
 
-SECONDS = 1.0
-"""Processor time of one test, as in the domain."""
-
 
 def digest(folder: Path) -> str:
     """Return a digest of everything in a folder."""
@@ -80,7 +77,7 @@ def one_run(
         for path, data in domain.snapshot(task).files.items():
             (folder / path).write_bytes(data)
         before = digest(folder)
-        coder = Coder(assistant, Snapshot.of(folder), seconds=SECONDS)
+        coder = Coder(assistant, Snapshot.of(folder), seconds=float(str(task.metadata["test_seconds"])))
         agent = find_agent(name, None, model)
         try:
             done = coder.propose(agent, str(task.metadata["problem"]), attempts=int(attempts or 1))

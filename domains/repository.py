@@ -138,16 +138,17 @@ class RepositoryBenchmark(Benchmark):
         return target.source.snapshot
 
 
-def repository_task(name: str, problem: str, snapshot: Snapshot) -> Task:
+def repository_task(name: str, problem: str, snapshot: Snapshot, seconds: float = 10.0) -> Task:
     """Return the task to change a repository.
 
     The prompt holds the problem, the sources (or their beginning, and the names of the rest) and the form of an edit,
-    so that an agent that knows nothing of repositories can try; ``metadata["problem"]`` is the problem alone.
+    so that an agent that knows nothing of repositories can try. ``metadata["problem"]`` is the problem alone,
+    ``metadata["test_seconds"]`` the processor time that one test may take.
     """
     shown, rest = sources(snapshot, problem, SHOWN)
     listed = f"\n\nFurther files: {', '.join(rest[:_LISTED])}" if rest else ""
     prompt = f"{problem.strip()}\n\nThe files:\n\n{shown}{listed}\n\n{EDIT_FORM}"
-    return Task(name, prompt, "patch", metadata={"problem": problem})
+    return Task(name, prompt, "patch", metadata={"problem": problem, "test_seconds": seconds})
 
 
 def sources(snapshot: Snapshot, about: str, limit: int) -> tuple[str, list[str]]:

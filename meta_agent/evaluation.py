@@ -218,7 +218,9 @@ class Evaluator:
         if task.kind != "patch":
             return None
         assert isinstance(self.domain, RepositoryDomain)
-        return Repository(self.domain.snapshot(task), self.sandbox)
+        seconds = task.metadata.get("test_seconds", 10.0)
+        assert isinstance(seconds, float)
+        return Repository(self.domain.snapshot(task), self.sandbox, seconds=seconds)
 
 
 def _drain(pending: set[Future[None]]) -> None:
