@@ -69,7 +69,7 @@ def serve(latency: float, calls: int, streams: int, port: int) -> None:
         ) as gateway,
         Assistant(gateway, sandbox, Allowance(calls=10_000, tokens=10_000_000)) as assistant,
     ):
-        service = Service(assistant, agents, Keys([]), Gate(streams, streams))
+        service = Service(assistant, agents, Keys([]), Gate(streams + 1, streams))
         uvicorn.run(build_app(service), host="127.0.0.1", port=port, log_level="error")
 
 
@@ -141,12 +141,25 @@ async def crowd(port: int, streams: int, requests: int, mark: str) -> tuple[floa
     return time.perf_counter() - started, latencies, failures
 
 
-async def hang_up(port: int, pid: int, idle: int) -> float:
+async def cancelled(port: int) -> float:
+    """Return how many requests the server counts as cancelled: their threads and jails have ended."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    text = (await reader.read()).decode()
+    writer.close()
+    found = [
+        line for line in text.splitlines() if line.startswith("adas_requests_total") and "cancelled" in line
+    ]
+    return sum(float(line.rpartition(" ")[2]) for line in found)
+
+
+async def hang_up(port: int) -> float:
     """Return the seconds between a client's end and the end of the work for it."""
-    await stream(port, "adas/loops", f"hang up {time.time()}", leave_after_s=0.35)
+    before = await cancelled(port)
+    await stream(port, "adas/loops", f"hang up {time.time()}", leave_after_s=0.5)
     left = time.perf_counter()
-    while len(family(pid)) > idle and time.perf_counter() - left < 20:
-        await asyncio.sleep(0.005)
+    while await cancelled(port) == before and time.perf_counter() - left < 20:
+        await asyncio.sleep(0.01)
     return time.perf_counter() - left
 
 
@@ -171,9 +184,9 @@ async def measure(options: argparse.Namespace, port: int, pid: int) -> int:
             f"{sizes[-1]:.0f} MB",
             flush=True,
         )
-    await asyncio.sleep(1.0)
-    idle = state(pid)
-    ends = [await hang_up(port, pid, int(idle["processes"])) for _ in range(10)]
+    busy = asyncio.ensure_future(crowd(port, options.streams, options.streams * 8, "meanwhile"))
+    ends = [await hang_up(port) for _ in range(10)]
+    await busy
     await asyncio.sleep(1.0)
     after = state(pid)
     left = [name for name in ("processes", "descriptors") if after[name] > before[name]]
@@ -182,7 +195,10 @@ async def measure(options: argparse.Namespace, port: int, pid: int) -> int:
     print(
         f"failed: {failed}; stays behind: {', '.join(left) or 'nothing'}; memory {'grows' if grown else 'is flat'}"
     )
-    print(f"a hang-up ends the work after {statistics.median(ends):.3f} s, {max(ends):.3f} s at most")
+    print(
+        f"a hang-up, {options.streams} others at work, ends the work after {statistics.median(ends):.3f} s, "
+        f"{max(ends):.3f} s at most"
+    )
     return int(bool(failed or left or grown))
 
 

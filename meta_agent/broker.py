@@ -164,7 +164,7 @@ class Broker:
             model=self.model,
             messages=(*([Message("system", system)] if system else []), Message("user", prompt)),
             temperature=temperature,
-            stop=self._stop,
+            stop=(*self._stop, *texts(request, "stop")[:3]),
             max_tokens=max(self.reply_tokens, integer(request, "max_tokens", 512, 1, 2048)),
             schema=_schema(texts(request, "fields")),
         )

@@ -20,7 +20,7 @@ KIT_METHODS = (
 )
 TASK_FIELDS = ("id", "prompt", "kind", "entry_point", "visible_tests", "metadata")
 _KEYWORDS = {
-    "llm": {"prompt", "system", "temperature", "n", "max_tokens", "fields"},
+    "llm": {"prompt", "system", "temperature", "n", "max_tokens", "fields", "stop"},
     "run": {"code", "tests"},
     "call": {"code", "calls"},
     "run_partial": {"code"},

@@ -30,7 +30,10 @@ def forward(task, kit):
             if kit.remaining["calls"] < 1:
                 return best
             reply = kit.llm(
-                prompt(task, suspect, told, history), temperature=0.4 * bool(round_), max_tokens=900
+                prompt(task, suspect, told, history),
+                temperature=0.4 * bool(round_),
+                max_tokens=900,
+                stop=["\n```\n"],
             )
             new = fitted(kit.extract(reply, "code"), suspect.code)
             history += f"\nThis version was wrong too:\n```python\n{new}\n```\n"

@@ -72,10 +72,12 @@ class Kit:
         n: int = 1,
         max_tokens: int = 512,
         fields: Sequence[str] = (),
+        stop: Sequence[str] = (),
     ) -> Any:
         """Ask the model; return its reply, or a list of ``n`` replies when ``n`` is greater than 1.
 
         With ``fields`` the reply is a JSON object of exactly these texts, where the model's server can enforce that.
+        It ends before the first text of ``stop``.
         """
         texts = self._ask(
             "llm",
@@ -85,6 +87,7 @@ class Kit:
             n=int(n),
             max_tokens=int(max_tokens),
             fields=[str(field) for field in fields],
+            stop=[stop] if isinstance(stop, str) else [str(text) for text in stop],
         )["texts"]
         return texts if n > 1 else texts[0]
 

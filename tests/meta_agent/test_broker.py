@@ -45,6 +45,30 @@ def test_llm_counts_and_records(broker: Broker) -> None:
     assert broker.cost_usd == 0.0
 
 
+def test_a_reply_ends_where_it_should(broker: Broker) -> None:
+    whole = broker({"op": "llm", "prompt": "def plus_3(x)"})["texts"][0]  # type: ignore[index,call-overload]
+    assert "return" in whole
+    cut = broker({"op": "llm", "prompt": "def plus_3(x)", "stop": ["return"]})["texts"][0]  # type: ignore[index,call-overload]
+    assert cut == whole.partition("return")[0]
+    assert "expected a list" in str(broker({"op": "llm", "prompt": "x", "stop": "no list"})["error"])
+
+
+def test_steps_are_told_as_they_are_done(bench: Bench, sandbox: ProcessSandbox) -> None:
+    told: list[dict[str, object]] = []
+    broker = Broker(
+        task=TASK,
+        domain=bench.domain,
+        gateway=bench.gateway,
+        sandbox=sandbox,
+        model="agent",
+        observe=told.append,
+    )
+    broker({"op": "llm", "prompt": "def plus_3(x)"})
+    broker({"op": "run", "code": RIGHT, "tests": []})
+    assert told == broker.trace
+    assert [step["op"] for step in told] == ["llm", "run"]
+
+
 def test_calls_run_out(broker: Broker) -> None:
     refused = broker({"op": "llm", "prompt": "x", "n": 6})
     assert "no model calls left: this task allows 5" in str(refused["error"])
