@@ -21,7 +21,7 @@ from meta_agent.proposers.bandit import PATIENCE
 from meta_agent.search import Search
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tests.meta_agent.conftest import Bench
 
@@ -56,7 +56,12 @@ class Script:
         return replace(proposal, source=self.plays[draw][attempt])
 
 
-def search(bench: Bench, script: Script, **settings: object) -> Search:
+def search(
+    bench: Bench,
+    script: Script,
+    observe: Callable[[int, int, str, str], None] = lambda _generation, _slot, _stage, _words: None,
+    **settings: object,
+) -> Search:
     config = SearchConfig.model_validate(
         {"generations": 1, "width": len(script.plays), "repairs": 2, **settings}
     )
@@ -68,6 +73,7 @@ def search(bench: Bench, script: Script, **settings: object) -> Search:
         evaluator=bench.evaluator,
         proposers=[script],
         seeds=SEEDS,
+        observe=observe,
     )
     loop(InMemorySaver())
     return loop
@@ -113,6 +119,19 @@ def test_what_cannot_be_repaired_is_counted_not_lost(bench: Bench) -> None:
     assert [m.slot for m in bench.archive.members("r") if m.generation == 1] == [2]
     stages = Counter((f.slot, f.stage) for f in bench.archive.failures("r"))
     assert stages == {(0, "check"): 3, (1, "duplicate"): 3, (3, "duplicate"): 1}
+
+
+def test_a_candidate_that_is_dropped_stays_in_the_archive_with_what_it_did(bench: Bench) -> None:
+    hopeless = "def forward(task, kit):\n    return kit.llm('nothing')"
+    stages: list[tuple[str, ...]] = []
+    script = Script({0: [SOLVER.format(n=0)], 1: [hopeless]})
+    search(bench, script, lambda _generation, _slot, *seen: stages.append(seen), race_block=2, race_risk=0.4)
+    first, second = (m.program for m in bench.archive.members("r") if m.generation == 1)
+    (drop,) = bench.archive.drops("r")
+    assert bench.archive.drops("r", first) == []
+    assert bench.archive.drops("r", second) == [drop]
+    assert len(bench.archive.rollouts(drop.evaluation)) == drop.tasks < 6
+    assert ("dropped", drop.reason) in stages
 
 
 def test_later_generations_descend_from_earlier_ones(bench: Bench) -> None:
@@ -184,7 +203,7 @@ def test_the_archive_is_the_same_whatever_the_timing(bench: Bench) -> None:
             workers=workers,
             allowance=Allowance(calls=12),
         )
-        config = SearchConfig(generations=3, width=4, finalists=2)
+        config = SearchConfig(generations=3, width=4, finalists=2, race_block=2, race_risk=0.4)
         proposers = open_proposers(
             get_args(ProposerName), bench.gateway, "meta", description="", kind="code", calls=12
         )
@@ -215,7 +234,14 @@ def test_the_archive_is_the_same_whatever_the_timing(bench: Bench) -> None:
             for e in bench.archive.evaluations(run=run)
             for r in bench.archive.rollouts(e.id)
         )
-        return [*members, *scores, *((line.role, line.program, line.accuracy.mean) for line in card.lines)]
+        drops = sorted((d.tasks, d.difference, d.reason) for d in bench.archive.drops(run))
+        assert drops
+        return [
+            *members,
+            *scores,
+            *drops,
+            *((line.role, line.program, line.accuracy.mean) for line in card.lines),
+        ]
 
     assert outcome("a", 1) == outcome("b", 8)
 
