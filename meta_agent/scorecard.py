@@ -56,8 +56,13 @@ def show(card: ScoreCard, console: Console) -> None:
             "(adas archive show PROGRAM)",
             soft_wrap=True,
         )
+    dropped = (
+        f", {card.dropped} of them dropped early (about {card.saved_calls:,} model calls saved)"
+        if card.dropped
+        else ""
+    )
     console.print(
-        f"{card.discovered} programs discovered, {card.dropped} of them dropped early (about {card.saved_calls:,} "
-        f"model calls saved), {card.failed} failed attempts. Look at them: adas archive list",
+        f"{card.discovered} programs discovered{dropped}, {card.failed} failed attempts. "
+        "Look at them: adas archive list",
         soft_wrap=True,
     )
