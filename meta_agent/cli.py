@@ -69,7 +69,8 @@ def _exit_code(error: Exception) -> int | None:
     from domains import DomainError
     from meta_agent.errors import BudgetError, OutageError, UserError
     from sandboxes import SandboxFaultError, SandboxUnavailableError
+    from sandboxes.workspace import WorkspaceError
 
-    if isinstance(error, UserError | ArchiveError | DomainError | SandboxUnavailableError):
+    if isinstance(error, UserError | ArchiveError | DomainError | SandboxUnavailableError | WorkspaceError):
         return 2
     return 3 if isinstance(error, OutageError | BudgetError | SandboxFaultError) else None

@@ -84,11 +84,17 @@ def find_agent(name: str, archive: Archive | None, model: str | None = None) -> 
     return Agent(_slug(program.name), program, model or DEFAULT_MODEL)
 
 
-def _by_merit(archive: Archive) -> Iterable[Standing]:
-    """Yield the standings of all runs, the newest run first, its sealed test before its other splits."""
-    for run in reversed(archive.runs()):
-        for split in ("test", "selection", "search"):
-            yield from archive.best(run=run.id, split=split)
+def _by_merit(archive: Archive) -> list[Standing]:
+    """Return all standings: the newest run first, its sealed test before its other splits, the best first."""
+    ages = {run.id: age for age, run in enumerate(reversed(archive.runs()))}
+    splits = ("test", "selection", "search")
+
+    def rank(standing: Standing) -> tuple[float, ...]:
+        tokens = standing.prompt_tokens + standing.completion_tokens
+        evaluation = standing.evaluation
+        return ages[evaluation.run], splits.index(evaluation.split), -standing.low, -standing.mean, tokens
+
+    return sorted(archive.standings(), key=rank)
 
 
 def _names(programs: Iterable[Program]) -> dict[str, str]:

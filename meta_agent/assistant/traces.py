@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 import time
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from meta_agent.assistant.agents import Agent
     from meta_agent.assistant.assistant import Answer
 
+_log = logging.getLogger(__name__)
 TRACES = "traces.jsonl"
 TASKS = "tasks.jsonl"
 
@@ -65,11 +67,14 @@ class Traces:
             "entry_point": task.entry_point,
             "tests": list(task.visible_tests),
         }
-        with self._lock:
-            self._append(TRACES, row)
-            if task.kind == "code" and task.visible_tests and task.id not in self._known:
-                self._known.add(task.id)
-                self._append(TASKS, {**asked, "visible_tests": list(task.visible_tests)})
+        try:
+            with self._lock:
+                self._append(TRACES, row)
+                if task.kind == "code" and task.visible_tests and task.id not in self._known:
+                    self._known.add(task.id)
+                    self._append(TASKS, {**asked, "visible_tests": list(task.visible_tests)})
+        except OSError as error:  # whoever asked gets the answer all the same
+            _log.warning("a trace was not kept in %s: %s", self._folder, error.strerror)
 
     def _append(self, name: str, *rows: dict[str, Any]) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW

@@ -47,6 +47,7 @@ _NAMED = 8
     "--processes", type=click.IntRange(min=0), default=0, help="Child processes that tests may start."
 )
 @click.option("--yes", is_flag=True, help="Apply without asking.")
+@click.option("--only-verified", is_flag=True, help="Apply nothing that was not verified.")
 @click.option(
     "--branch", metavar="NAME", help="Commit on a new branch instead, and leave the working tree as it is."
 )
@@ -61,6 +62,7 @@ def code(
     test_seconds: float,
     processes: int,
     yes: bool,
+    only_verified: bool,
     branch: str | None,
     only_diff: bool,
     as_json: bool,
@@ -103,7 +105,8 @@ def code(
     console.print(
         safe(f"{proposal.words} ({proposal.calls} model calls, {proposal.tokens:,} tokens)"), style="bold"
     )
-    if not (yes or (not as_json and _agreed(branch))):
+    refused = only_verified and proposal.verdict != "verified"
+    if refused or not (yes or (not as_json and _agreed(branch))):
         console.print("Nothing was applied.")
         sys.exit(1)
     console.print(safe(_apply(proposal, folder, snapshot, branch, request)))

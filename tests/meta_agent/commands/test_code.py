@@ -209,6 +209,31 @@ def test_a_change_that_makes_it_worse_is_not_called_verified(repository: Path) -
     assert said["attempts"] == 3
 
 
+def test_only_what_was_verified_is_applied(repository: Path) -> None:
+    before = tree(repository)
+    spoilt = code(
+        repository,
+        "--agent",
+        "direct",
+        "--yes",
+        "--only-verified",
+        model=REPAIRS.replace("repairs", "spoils"),
+    )
+    assert spoilt.returncode == 1
+    assert tree(repository) == before
+    assert code(repository, "--yes", "--only-verified").returncode == 0
+    assert (repository / "sums.py").read_text() == SUMS.replace("-", "+")
+
+
+def test_too_large_a_repository_is_told(repository: Path) -> None:
+    for number in range(5001):
+        (repository / f"f{number}").touch()
+    done = code(repository)
+    assert done.returncode == 2
+    assert "more than 5000 files or 64 MiB" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_repository_without_tests_is_not_verified(repository: Path) -> None:
     (repository / "test_sums.py").unlink()
     done = code(repository, "--agent", "direct", "--json")
