@@ -5,14 +5,16 @@ environment that has it; elsewhere unittest's cases and plain functions ``test*`
 Standard library only.
 """
 
-# ruff: noqa: BLE001, N802, N815
+# ruff: noqa: BLE001, N802, N815, S307
 # It runs untrusted code, inside the jail; unittest and pytest name their own methods.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib
 import inspect
+import linecache
 import os
 import signal
 import sys
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     Call = Callable[[dict[str, Any]], dict[str, Any]]
 
 _MESSAGE = 1500
+_COMPARED = 400
 _LINES = 20_000
 """Covered lines that are told of one test."""
 _SLOW = 3
@@ -121,9 +124,26 @@ class _Run:
             for frame in frames:
                 frame.filename = os.path.relpath(frame.filename, self.place)
             shown = traceback.format_list(frames[-3:]) + traceback.format_exception_only(kind, error)
-            return "".join(shown).rstrip()
+            return "".join([*shown, self._compared(error, trace)]).rstrip()
         except BaseException:
             return "an exception that cannot be shown"
+
+    def _compared(self, error: Any, trace: Any) -> str:
+        """Return what the left side of a failed comparison was, as pytest would tell; it is evaluated once more."""
+        if not isinstance(error, AssertionError) or error.args:
+            return ""
+        while trace.tb_next:
+            trace = trace.tb_next
+        frame = trace.tb_frame
+        try:
+            (node,) = ast.parse(linecache.getline(frame.f_code.co_filename, trace.tb_lineno).strip()).body
+            if not isinstance(node, ast.Assert) or not isinstance(node.test, ast.Compare):
+                return ""
+            left = ast.unparse(node.test.left)
+            with self.watching({}):
+                return f"{left} is {eval(left, frame.f_globals, frame.f_locals)!r}"[:_COMPARED]
+        except BaseException:
+            return ""
 
     def _plainly(self) -> dict[str, Any]:
         files = sorted({name.partition("::")[0] for name in self.select}) or _test_files()

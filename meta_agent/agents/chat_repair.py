@@ -10,6 +10,8 @@ import textwrap
 
 ROUNDS = 3
 SUSPECTS = 3
+WHOLE = 4000
+"""Characters of a file that is shown whole."""
 
 
 def forward(task, kit):
@@ -30,7 +32,7 @@ def forward(task, kit):
             if kit.remaining["calls"] < 1:
                 return best
             reply = kit.llm(
-                prompt(task, suspect, told, history),
+                prompt(task, kit, suspect, told, history),
                 temperature=0.4 * bool(round_),
                 max_tokens=900,
                 stop=["\n```\n"],
@@ -54,12 +56,14 @@ def forward(task, kit):
     return best or kit.extract(kit.llm(task.prompt, max_tokens=900))
 
 
-def prompt(task, suspect, told, history):
+def prompt(task, kit, suspect, told, history):
     problem = task.metadata.get("problem", task.prompt)
+    whole = kit.repo.read(suspect.path)
+    shown = whole if len(whole) <= WHOLE else suspect.code
     return (
-        f"{problem}\n\n{suspect.name} in {suspect.path}:\n```python\n{suspect.code}\n```\n\n"
-        f"These tests fail:\n{told}\n{history}\n"
-        "Find the bug. Reply with the whole corrected function in one ```python block, changed as little as possible."
+        f"{problem}\n\n{suspect.path}:\n```python\n{shown}\n```\n\nThese tests fail:\n{told}\n{history}\n"
+        f"Find the bug in {suspect.name}. Reply with the whole corrected function {suspect.name} in one ```python "
+        "block, changed as little as possible."
     )
 
 

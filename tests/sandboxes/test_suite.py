@@ -21,6 +21,8 @@ from package.sums import add
 
 def test_right(): assert add(1, 2) == 3
 def test_wrong(): assert add(1, 2) == 4, "three"
+def test_compared():
+    assert add(2, 2) == 5
 def test_fixture(tmp_path): pass
 def test_default(n=1): assert add(0, n) == 1
 def helper(): raise RuntimeError
@@ -76,6 +78,7 @@ def test_functions_and_cases_are_found_and_told_of(sandbox):
         "": "failed",
         "test_right": "passed",
         "test_wrong": "failed",
+        "test_compared": "failed",
         "test_fixture": "skipped",
         "test_default": "passed",
         "Cases::test_sum": "passed",
@@ -87,6 +90,9 @@ def test_functions_and_cases_are_found_and_told_of(sandbox):
     message = run.verdicts["tests/test_sums.py::test_wrong"].message
     assert 'File "tests/test_sums.py", line 6' in message
     assert message.endswith("AssertionError: three")
+    assert run.verdicts["tests/test_sums.py::test_compared"].message.endswith(
+        "AssertionError\nadd(2, 2) is 4"
+    )
     assert "No module named 'nowhere'" in run.verdicts["broken_test.py"].message
     assert "needs pytest, for tmp_path" in run.verdicts["tests/test_sums.py::test_fixture"].message
 
