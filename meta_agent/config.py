@@ -6,7 +6,7 @@ The final configuration is stored with the run, so any run can be repeated from 
 from __future__ import annotations
 
 import tomllib
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,6 +16,8 @@ from meta_agent.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+Settings = TypeVar("Settings", bound=BaseModel)
 
 ProposerName = Literal[
     "composition",
@@ -130,29 +132,46 @@ def load_config(
     if preset not in PRESETS:
         raise UserError(f"unknown preset {preset!r}: expected one of {', '.join(PRESETS)}")
     merged: dict[str, Any] = {**PRESETS[preset], **(_read(file) if file else {})}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise UserError(f"cannot read {pair!r}: expected key=value, for example width=2")
-        merged[key.strip()] = tuple(value.split(",")) if key.strip() in LISTS else value
+    for key, value in read_pairs(pairs, "width=2").items():
+        merged[key] = tuple(value.split(",")) if key in LISTS else value
     merged |= {key: value for key, value in given.items() if value is not None}
     return validate(merged)
 
 
+def read_pairs(pairs: Sequence[str], example: str) -> dict[str, str]:
+    """Return ``key=value`` texts as a dictionary; a later one wins.
+
+    Raises:
+        UserError: one is of another form; ``example`` shows how to write it.
+    """
+    given = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UserError(f"cannot read {pair!r}: expected key=value, for example {example}")
+        given[key.strip()] = value
+    return given
+
+
 def validate(fields: Mapping[str, object]) -> SearchConfig:
-    """Return the configuration with these fields; the first thing wrong becomes one line.
+    """Return the configuration with these fields; raises as :func:`validated`."""
+    return validated(SearchConfig, fields)
+
+
+def validated(settings: type[Settings], fields: Mapping[str, object]) -> Settings:
+    """Return settings with these fields; the first thing wrong becomes one line.
 
     Raises:
         UserError: an unknown key or a bad value.
     """
     try:
-        return SearchConfig.model_validate(dict(fields))
+        return settings.model_validate(dict(fields))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             raise UserError(
-                f"unknown setting {key!r}: expected one of {', '.join(SearchConfig.model_fields)}"
+                f"unknown setting {key!r}: expected one of {', '.join(settings.model_fields)}"
             ) from None
         raise UserError(f"setting {key}={first['input']!r}: {first['msg']}") from None
 

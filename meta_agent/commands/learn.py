@@ -377,9 +377,7 @@ def _train(name: str, folder: Path, settings: TrainSettings) -> LearnedModel:
 
 def _loop_settings(pairs: tuple[str, ...], controls: bool) -> LoopSettings:
     """Read ``key=value``; ``train.key=value`` goes to the training."""
-    from pydantic import ValidationError
-
-    from meta_agent.errors import UserError
+    from meta_agent.config import validated
     from meta_agent.learning.loop import LoopSettings
     from meta_agent.learning.training.settings import load_settings
 
@@ -391,21 +389,10 @@ def _loop_settings(pairs: tuple[str, ...], controls: bool) -> LoopSettings:
     }
     fields["train"] = {key.removeprefix("train."): value for key, value in given.items() if key not in fields}
     load_settings({"base": fields.get("base", "local/x"), **fields["train"]})  # type: ignore[dict-item]
-    try:
-        return LoopSettings.model_validate({**fields, "controls": controls})
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"setting {key}={first['input']!r}: {first['msg']}") from None
+    return validated(LoopSettings, {**fields, "controls": controls})
 
 
 def _pairs(pairs: tuple[str, ...]) -> dict[str, str]:
-    from meta_agent.errors import UserError
+    from meta_agent.config import read_pairs
 
-    given = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise UserError(f"cannot read {pair!r}: expected key=value, for example epochs=2")
-        given[key.strip()] = value
-    return given
+    return read_pairs(pairs, "epochs=2")

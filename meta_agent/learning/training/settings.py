@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from meta_agent.errors import UserError
+from meta_agent.config import validated
 from meta_agent.learning.rows import Kind  # noqa: TC001 (pydantic reads it)
 
 if TYPE_CHECKING:
@@ -77,12 +77,4 @@ def load_settings(given: Mapping[str, object]) -> TrainSettings:
     for key in ("kinds", "modules", "layers"):
         if isinstance(fields.get(key), str):
             fields[key] = tuple(filter(None, str(fields[key]).split(",")))
-    try:
-        return TrainSettings.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(TrainSettings.model_fields)
-            raise UserError(f"unknown setting {key!r}: expected one of {known}") from None
-        raise UserError(f"setting {key}={first['input']!r}: {first['msg']}") from None
+    return validated(TrainSettings, fields)
