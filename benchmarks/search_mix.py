@@ -121,8 +121,7 @@ def searched(options: argparse.Namespace, arm: str, seed: int) -> ScoreCard:
 
 
 def domain_of(config: SearchConfig) -> Domain:
-    sizes = {"search": config.search_tasks, "selection": config.selection_tasks, "test": config.test_tasks}
-    return load_domain(config.domain, sizes=sizes, seed=config.seed)  # type: ignore[arg-type]
+    return load_domain(config.domain, sizes=config.sizes, seed=config.seed)
 
 
 def cache_of(options: argparse.Namespace, arm: str, seed: int) -> Path:
@@ -134,12 +133,7 @@ def outcome(options: argparse.Namespace, arm: str, seed: int, card: ScoreCard) -
     run = card.run
     with Archive(options.folder / "archive.db") as archive:
         config = validate(archive.run(run).config)
-        sizes = {
-            "search": config.search_tasks,
-            "selection": config.selection_tasks,
-            "test": config.test_tasks,
-        }
-        domain = load_domain(config.domain, sizes=sizes, seed=config.seed)  # type: ignore[arg-type]
+        domain = domain_of(config)
         members = [m for m in archive.members(run) if m.proposer != "baseline"]
         steps = leaders(archive, run, members)
         measure(

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from domains import SplitName
+
 Settings = TypeVar("Settings", bound=BaseModel)
 
 ProposerName = Literal[
@@ -76,6 +78,11 @@ class SearchConfig(BaseModel):
     seconds_per_task: float = Field(60.0, gt=0)
     """Seconds of a program's own on one task, model waits not counted."""
     seed: int = 0
+
+    @property
+    def sizes(self) -> dict[SplitName, int]:
+        """Tasks of each split."""
+        return {"search": self.search_tasks, "selection": self.selection_tasks, "test": self.test_tasks}
 
 
 LISTS = ("agents", "proposers")

@@ -11,7 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from archive import Archive, Run, Split
-    from domains import Domain, SplitName
+    from domains import Domain
 
 
 @click.command()
@@ -104,12 +104,7 @@ def _domain(store: Archive, run: Run) -> Domain:
 
     if run.kind == "search":
         config = validate(run.config)
-        sizes: dict[SplitName, int] = {
-            "search": config.search_tasks,
-            "selection": config.selection_tasks,
-            "test": config.test_tasks,
-        }
-        domain = load_domain(config.domain, sizes=sizes, seed=config.seed)
+        domain = load_domain(config.domain, sizes=config.sizes, seed=config.seed)
     else:
         tasks = max((e.tasks for e in store.evaluations(run=run.id)), default=1)
         domain = load_domain(run.domain, sizes={"search": tasks, "selection": 0, "test": 0})

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from archive import Archive
-    from domains import SplitName
     from meta_agent.config import SearchConfig
     from meta_agent.display import Display
     from meta_agent.evaluation import Evaluator
@@ -149,7 +148,7 @@ def _begin(archive: Archive, config: SearchConfig, preset: str) -> tuple[str, Se
     for name in config.agents:
         load_agent(name)
     config = fitted(config, preset)
-    domain = load_domain(config.domain, sizes=_sizes(config), seed=config.seed)
+    domain = load_domain(config.domain, sizes=config.sizes, seed=config.seed)
     if domain.tasks("search")[0].kind == "patch" and config.agents == SEEDS:
         config = config.model_copy(update={"agents": REPAIRERS})
     run = secrets.token_hex(4)
@@ -171,15 +170,15 @@ def fitted(config: SearchConfig, preset: str) -> SearchConfig:
     from meta_agent.config import load_config
 
     try:
-        load_domain(config.domain, sizes=_sizes(config), seed=config.seed)
+        load_domain(config.domain, sizes=config.sizes, seed=config.seed)
     except DomainError:
-        domain = load_domain(config.domain, sizes=dict.fromkeys(_sizes(config), EVERY), seed=config.seed)
+        domain = load_domain(config.domain, sizes=dict.fromkeys(config.sizes, EVERY), seed=config.seed)
     else:
         return config
     defaults = load_config(preset)
     fitted = {
         f"{split}_tasks": min(size, len(domain.tasks(split)))
-        for split, size in _sizes(config).items()
+        for split, size in config.sizes.items()
         if size == getattr(defaults, f"{split}_tasks")
     }
     return config.model_copy(update=fitted)
@@ -221,7 +220,7 @@ def parts(
     from meta_agent.search import Search
     from sandboxes import open_sandbox
 
-    domain = load_domain(config.domain, sizes=_sizes(config), seed=config.seed)
+    domain = load_domain(config.domain, sizes=config.sizes, seed=config.seed)
     seeds = [load_agent(name) for name in config.agents]
     budget = Budget.parse(config.budget) if config.budget else Budget()
     budget.restore(_spent(archive, run))
@@ -343,7 +342,3 @@ def usage(budget: Budget) -> str:
 
 def _environment(config: SearchConfig) -> Path | None:
     return Path(config.environment) if config.environment else None
-
-
-def _sizes(config: SearchConfig) -> dict[SplitName, int]:
-    return {"search": config.search_tasks, "selection": config.selection_tasks, "test": config.test_tasks}
