@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Z95 = 1.959963984540054
 """97.5% quantile of the standard normal distribution."""
+SIGNIFICANCE = 0.05
+"""A p-value below this is called a difference."""
 
 _EXACT_FLIPS = 30
 _RANDOM_FLIPS = 20_000

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from archive import Archive, Member, Program, Rollout, Split
-from archive.statistics import Interval, Paired, mean_interval, paired
+from archive.statistics import SIGNIFICANCE, Interval, Paired, mean_interval, paired
 from meta_agent.agents import load_agent, self_consistency_of
 from meta_agent.choosing import Standings, knock_out, scores_of
 from meta_agent.errors import BudgetError
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 HAND_FINALISTS = 2
 MAX_SAMPLES = 16
-SIGNIFICANCE = 0.05
 SELECTION_SHARE = 0.4
 """Of what is left of the budget at the finish; the test gets the rest."""
 

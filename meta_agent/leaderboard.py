@@ -10,7 +10,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from archive.statistics import Interval, Paired, mean_interval, paired, pareto
+from archive.statistics import SIGNIFICANCE, Interval, Paired, mean_interval, paired, pareto
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from archive import Rollout
 
-SIGNIFICANCE = 0.05
 MAX_SAMPLES = 16
 
 Verdict = Literal["better", "no better", "worse"]

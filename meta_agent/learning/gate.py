@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from archive.statistics import Paired, paired
+from archive.statistics import SIGNIFICANCE, Paired, paired
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meta_agent.learning.sampling import Drawn
-
-SIGNIFICANCE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
