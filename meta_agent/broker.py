@@ -29,7 +29,7 @@ from meta_agent.selectors import (
 from sandboxes import Json, Limits, Outcome, Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from domains import Task
     from meta_agent.repository import Repository
@@ -195,13 +195,9 @@ class Broker:
         self.cpu_s += outcome.cpu_s
         share = sum(outcome.passed) / len(tests) if tests else float(outcome.ok)
         passed = share == 1.0 and outcome.killed_by is None and (outcome.ok or bool(tests))
-        feedback = (
-            ""
-            if passed
-            else _feedback(outcome.error, outcome.killed_by, tests, outcome.passed, outcome.failures)
-        )
-        self._record("run", code=code, tests=list(tests), score=share, feedback=feedback)
-        return {"passed": passed, "score": share, "feedback": feedback, "output": outcome.stdout[-2000:]}
+        said = "" if passed else feedback(outcome, tests)
+        self._record("run", code=code, tests=list(tests), score=share, feedback=said)
+        return {"passed": passed, "score": share, "feedback": said, "output": outcome.stdout[-2000:]}
 
     def _call(self, request: dict[str, Json]) -> dict[str, Json]:
         code, calls = text(request, "code"), texts(request, "calls", at_least=1)
@@ -328,19 +324,16 @@ class Broker:
             self.trace.append(entry)
 
 
-def _feedback(
-    error: str | None,
-    killed_by: str | None,
-    tests: list[str],
-    passed: tuple[bool, ...],
-    failures: tuple[str, ...],
-) -> str:
-    if killed_by:
-        return f"the program was stopped: {killed_by} limit"
+def feedback(outcome: Outcome, tests: Sequence[str]) -> str:
+    """Return what a program is told of code that does not pass: the limit, the first three failures, or the error."""
+    if outcome.killed_by:
+        return f"the program was stopped: {outcome.killed_by} limit"
     failed = [
-        f"{test}\n  -> {why}" for test, good, why in zip(tests, passed, failures, strict=False) if not good
+        f"{test}\n  -> {why}"
+        for test, good, why in zip(tests, outcome.passed, outcome.failures, strict=False)
+        if not good
     ]
-    return "\n".join(failed[:3]) if failed else (error or "")[-1500:]
+    return "\n".join(failed[:3]) if failed else (outcome.error or "")[-1500:]
 
 
 def _last_line(error: str | None, killed_by: str | None) -> str:

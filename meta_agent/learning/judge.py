@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from meta_agent.broker import RUN_LIMITS, feedback
 from meta_agent.selectors.behaviour import probe_inputs
-from sandboxes import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from domains import Domain, Task
     from domains.domain import Score
     from sandboxes import Sandbox
-
-LIMITS = Limits(wall_s=20.0, cpu_s=4.0)
 
 _COUNTER = """
 
@@ -71,19 +69,15 @@ class Judge:
         """Return which of some tests a piece of code passes."""
         key = code, *tests
         if tests and key not in self._passed:
-            self._passed[key] = self.sandbox.check(code, list(tests), limits=LIMITS).passed
+            self._passed[key] = self.sandbox.check(code, list(tests), limits=RUN_LIMITS).passed
         return self._passed.get(key, ())
 
     def feedback(self, task: Task, code: str) -> str:
         """Return what the visible tests say against wrong code; the scorer's one word when they say nothing."""
         tests = task.visible_tests
-        outcome = self.sandbox.check(code, list(tests), limits=LIMITS) if tests else None
+        outcome = self.sandbox.check(code, list(tests), limits=RUN_LIMITS) if tests else None
         if outcome and not all(outcome.passed):
-            if outcome.killed_by:
-                return f"the program was stopped: {outcome.killed_by} limit"
-            failed = zip(tests, outcome.passed, outcome.failures, strict=True)
-            said = [f"{test}\n  -> {why}" for test, passed, why in failed if not passed]
-            return "\n".join(said[:3])
+            return feedback(outcome, tests)
         return f"The examples pass, hidden tests do not: {self.score(task, code).reason}."
 
     def lines(self, task: Task, code: str) -> int | None:
@@ -98,6 +92,6 @@ class Judge:
             code + _COUNTER.replace("{entry}", task.entry_point),
             entry="__lines__",
             args=[list(inputs)],
-            limits=LIMITS,
+            limits=RUN_LIMITS,
         )
         return counted.value if counted.ok and isinstance(counted.value, int) else None
