@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from meta_agent import partial
 from meta_agent.errors import RequestError
 from meta_agent.fields import BadFieldError, integer, number, text, texts
-from meta_agent.llm.llm import Completion, Message, Request
+from meta_agent.llm.llm import Completion, Request, messages
 from meta_agent.repository_desk import ASKED, RepositoryDesk
 from meta_agent.selectors import (
     BY_TESTS,
@@ -162,7 +162,7 @@ class Broker:
         temperature = number(request, "temperature", 0.0, 0.0, 2.0)
         drafted = Request(
             model=self.model,
-            messages=(*([Message("system", system)] if system else []), Message("user", prompt)),
+            messages=messages(system, prompt),
             temperature=temperature,
             stop=(*self._stop, *texts(request, "stop")[:3]),
             max_tokens=max(self.reply_tokens, integer(request, "max_tokens", 512, 1, 2048)),

@@ -22,7 +22,7 @@ from sandboxes.suite import LIMITS, SuiteRun, run_suite
 from sandboxes.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sandboxes import Sandbox
     from sandboxes.snapshot import Snapshot
@@ -178,8 +178,7 @@ class Repository:
         Raises:
             EditError: refused; says why, and what to do.
         """
-        fault = Workspace(self.base).fault_of(path)
-        if fault := fault or self.base.keeps_out(path):
+        if fault := refusal(self.base, path):
             raise EditError(f"{path[:100]!r}: {fault}")
         if not search.strip():
             if path in self.current.files:
@@ -202,10 +201,7 @@ class Repository:
 
     def patch(self) -> str:
         """Return all edits as a unified diff."""
-        return make_patch(
-            {path: self.base.text(path) for path in self._edited},
-            {path: as_text(data) for path, data in self._edited.items()},
-        )
+        return patch_of(self.base, self._edited)
 
     # Testing
 
@@ -318,6 +314,18 @@ class Repository:
         pieces = [show(one) for one in found[:SHOWN]]
         more = [f"{one.path}, line {one.first}" for one in found[SHOWN : SHOWN + 20]]
         return _joined(f"{len(found)} found for {what}.", pieces, more)
+
+
+def refusal(base: Snapshot, path: str) -> str:
+    """Return why nobody but its owner may change a path of a repository; empty when others may."""
+    return Workspace(base).fault_of(path) or base.keeps_out(path)
+
+
+def patch_of(base: Snapshot, files: Mapping[str, bytes | None]) -> str:
+    """Return changed files, None for one that is gone, as a unified diff."""
+    return make_patch(
+        {path: base.text(path) for path in files}, {path: as_text(data) for path, data in files.items()}
+    )
 
 
 def _joined(head: str, pieces: list[str], more: list[str]) -> str:

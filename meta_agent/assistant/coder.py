@@ -6,16 +6,16 @@ exactly what is proposed, and all passed, and none of them was changed by it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from domains.patch import PatchError, make_patch
+from domains.patch import PatchError
 from domains.repository import is_test, patched, repository_task
 from meta_agent.errors import UserError
-from meta_agent.repository import Repository
-from sandboxes.snapshot import Snapshot, as_text
+from meta_agent.repository import Repository, patch_of, refusal
+from sandboxes.snapshot import Snapshot
 from sandboxes.suite import LIMITS, SuiteRun, run_suite
-from sandboxes.workspace import Changes, Workspace
+from sandboxes.workspace import Changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -129,7 +129,7 @@ class Coder:
                 continue
             after = self._tested(self.snapshot.with_files(files))
             verdict, words = judge(before, after, files, self.snapshot)
-            proposal = Proposal(_patch(self.snapshot, files), files, verdict, words, tuple(answers))
+            proposal = Proposal(patch_of(self.snapshot, files), files, verdict, words, tuple(answers))
             merit = len(after.named("passed")) - len(after.named("failed"))
             if best is None or verdict == "verified" or merit > best[0]:
                 best = merit, proposal
@@ -138,7 +138,7 @@ class Coder:
             told = f"\n\nAn earlier attempt was wrong:\n{proposal.patch}\n{_failures(after)}"
         if best is None:
             raise NoChangeError(f"{agent.name} proposes no change: {reason}", tuple(answers))
-        return Proposal(best[1].patch, best[1].files, best[1].verdict, best[1].words, tuple(answers))
+        return replace(best[1], answers=tuple(answers))
 
     def _tested(self, snapshot: Snapshot) -> SuiteRun:
         return run_suite(self.assistant.sandbox, snapshot, seconds=self._seconds, limits=self._limits)
@@ -154,7 +154,7 @@ class Coder:
         if not changed:
             raise PatchError("the patch changes nothing")
         for path in changed:
-            if fault := Workspace(self.snapshot).fault_of(path) or self.snapshot.keeps_out(path):
+            if fault := refusal(self.snapshot, path):
                 raise PatchError(f"{path[:100]!r}: {fault}")
         return changed
 
@@ -199,12 +199,6 @@ def apply(proposal: Proposal, folder: Path, base: Snapshot) -> None:
         deleted={path for path, data in proposal.files.items() if data is None},
     )
     changes.apply(folder)
-
-
-def _patch(base: Snapshot, files: Mapping[str, bytes | None]) -> str:
-    return make_patch(
-        {path: base.text(path) for path in files}, {path: as_text(data) for path, data in files.items()}
-    )
 
 
 def _failures(run: SuiteRun) -> str:

@@ -21,11 +21,11 @@ from meta_agent.learning.duplicates import Seen
 from meta_agent.learning.episodes import Episode, Turn, read_turns
 from meta_agent.learning.heldout import Heldout, whole
 from meta_agent.learning.judge import Judge
-from meta_agent.learning.pairs import Answered, messages
+from meta_agent.learning.pairs import Answered
 from meta_agent.learning.replay import first_prompt, repeats
 from meta_agent.learning.rewards import code_bleu
 from meta_agent.learning.rows import Row, Verdict
-from meta_agent.llm.llm import Message
+from meta_agent.llm.llm import Message, messages
 from meta_agent.proposers.author import tidy
 
 if TYPE_CHECKING:

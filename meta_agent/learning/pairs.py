@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from meta_agent.learning.episodes import Episode, Turn, tree
 from meta_agent.learning.rows import Row, Verdict
 from meta_agent.learning.tree_values import Step, value_targets, visit_label
-from meta_agent.llm.llm import Message
+from meta_agent.llm.llm import Message, messages
 from meta_agent.selectors import SELECTORS, Evidence
 
 if TYPE_CHECKING:
@@ -239,8 +239,3 @@ def splice(task: Task, bad: Episode, good: Episode, judge: Judge, domain: str, r
         verdicts=tuple(verdicts),
         source={"good": good.source(rest[-1]), "bad": bad.source(wrong), "shared": shared},
     )
-
-
-def messages(system: str, prompt: str) -> tuple[Message, ...]:
-    """Return a prompt as messages."""
-    return (*([Message("system", system)] if system else []), Message("user", prompt))

@@ -16,6 +16,11 @@ class Message:
     content: str
 
 
+def messages(system: str, prompt: str) -> tuple[Message, ...]:
+    """Return a question as a conversation; an empty system prompt is left out."""
+    return (*([Message("system", system)] if system else []), Message("user", prompt))
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """Everything that decides a completion. Equal requests at the same ``sample`` have one completion for ever."""
