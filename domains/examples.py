@@ -12,6 +12,8 @@ import re
 import warnings
 from typing import TYPE_CHECKING
 
+from sandboxes import syntax
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -50,7 +52,7 @@ def parse(source: str) -> ast.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)
         warnings.simplefilter("ignore", DeprecationWarning)  # what Python 3.11 makes of them
-        return ast.parse(source)
+        return syntax.parse(source)
 
 
 def _function(prompt: str, entry: str) -> ast.FunctionDef:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import sys
 
+from sandboxes.syntax import parse
+
 KIT_METHODS = (
     "llm",
     "run",
@@ -38,7 +40,7 @@ def check(source: str) -> str:
     if len(source) > MAX_SOURCE:
         return f"the program is too long: {len(source)} characters, at most {MAX_SOURCE}"
     try:
-        tree = ast.parse(source)
+        tree = parse(source)
     except (SyntaxError, ValueError, RecursionError) as error:
         line = getattr(error, "lineno", None)
         where = f" in line {line}" if line else ""
@@ -48,7 +50,7 @@ def check(source: str) -> str:
 
 def fingerprint(source: str) -> str:
     """Return the program without comments, docstrings and layout: the same words, the same fingerprint."""
-    tree = ast.parse(source)
+    tree = parse(source)
     for node in ast.walk(tree):
         if (
             isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)

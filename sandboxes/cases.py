@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandboxes import guest
 from sandboxes.sandbox import Call
+from sandboxes.syntax import parse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,7 +119,7 @@ def _read_calls(tests: tuple[str, ...], entry: str) -> list[Call] | None:
 
 def _read_call(test: str, entry: str) -> Call:
     """Return one test as a call; raises :class:`ValueError` when it is of another form."""
-    match _parse(test).body:
+    match parse(test).body:
         case [
             ast.Assert(
                 test=ast.Compare(
@@ -131,16 +132,6 @@ def _read_call(test: str, entry: str) -> Call:
         ] if name == entry:
             return Call(tuple(map(ast.literal_eval, args)), ast.literal_eval(expected))
     raise ValueError("not a call compared with a literal")
-
-
-def _parse(source: str, attempts: int = 5) -> ast.Module:
-    # CPython 3.11 counts the depth of a tree for all threads together, and now and then finds that it does not add up.
-    try:
-        return ast.parse(source)
-    except SystemError:
-        if attempts == 1:
-            raise
-        return _parse(source, attempts - 1)
 
 
 _SETS = ("set", "frozenset")

@@ -11,6 +11,8 @@ import ast
 from functools import cache
 from pathlib import Path
 
+from sandboxes.syntax import parse
+
 MOST_CALLS = 120
 """Model calls a published program may make on one task: they know no limit, and the hungriest of 174 makes 113."""
 
@@ -30,7 +32,7 @@ def published_entry(source: str) -> str | None:
     That is the top-level function whose first parameter is ``self``: ``forward``, or the only one.
     """
     try:
-        body = ast.parse(source).body
+        body = parse(source).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     names = {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from meta_agent.agents.kit import extract_code
 from meta_agent.llm.llm import Completion, Message, Request
+from sandboxes.syntax import parse
 
 if TYPE_CHECKING:
     from domains import Kind
@@ -136,7 +137,7 @@ class Author(ABC):
 
     def outline(self, parent: Example) -> str:
         """Return the parent's source for this kind of task only, without its docstring and comments."""
-        tree = _OneKind(self.kind).visit(ast.parse(parent.source))
+        tree = _OneKind(self.kind).visit(parse(parent.source))
         if ast.get_docstring(tree) is not None:
             del tree.body[0]
         return ast.unparse(tree)
@@ -224,7 +225,7 @@ def tidy(source: str) -> str:
     Text that does not parse comes back as it is, for the check to say why.
     """
     try:
-        tree = ast.parse(source)
+        tree = parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return source
     lines = source.splitlines()

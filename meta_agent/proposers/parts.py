@@ -6,6 +6,8 @@ import ast
 import textwrap
 from dataclasses import dataclass
 
+from sandboxes.syntax import parse
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -21,7 +23,7 @@ class Part:
 def parts(source: str) -> list[Part]:
     """Return the parts of a program, in their order; what is no code (docstrings, imports) belongs to none."""
     found = []
-    for node in ast.parse(source).body:
+    for node in parse(source).body:
         if isinstance(node, ast.FunctionDef) and node.name == "forward":
             found += [statement for statement in node.body if not _is_text(statement)]
         elif not isinstance(node, ast.Import | ast.ImportFrom) and not _is_text(node):

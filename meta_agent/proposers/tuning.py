@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from meta_agent.agents.kit import extract_code
 from meta_agent.proposers.author import Author
 from meta_agent.proposers.proposer import Proposal
+from sandboxes.syntax import parse
 
 if TYPE_CHECKING:
     from meta_agent.proposers.proposer import Turn
@@ -81,7 +82,7 @@ class TuningProposer(Author):
 
 def prompts(source: str) -> list[Prompt]:
     """Return the texts of a program that are long enough to be prompts, in their order; docstrings are none."""
-    tree = ast.parse(source)
+    tree = parse(source)
     docstrings = {
         id(node.body[0].value)
         for node in ast.walk(tree)

@@ -10,6 +10,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from sandboxes import Limits, Sandbox
+from sandboxes.syntax import parse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +78,7 @@ def probe_inputs(entry: str, tests: Sequence[str]) -> tuple[str, ...]:
     found: list[tuple[object, ...]] = []
     for test in tests:
         try:
-            tree = ast.parse(test)
+            tree = parse(test)
         except SyntaxError:
             continue
         for node in ast.walk(tree):
@@ -109,6 +110,6 @@ def _mutations(value: object) -> list[object]:
 
 def _normal_form(code: str) -> str | None:
     try:
-        return ast.unparse(ast.parse(code))
+        return ast.unparse(parse(code))
     except (SyntaxError, ValueError, RecursionError):
         return None
