@@ -27,14 +27,15 @@ class Seen:
 
     def repeats(self, group: str, text: str) -> bool:
         """Tell whether the text is a near duplicate of one of its group; if not, remember it."""
-        runs = frozenset(_runs(_WORD.findall(text)))
+        said = frozenset(runs(_WORD.findall(text), RUN))
         known = self._groups.setdefault(group, [])
-        if any(len(runs & other) >= self.alike * len(runs | other) for other in known):
+        if any(len(said & other) >= self.alike * len(said | other) for other in known):
             return True
-        known.append(runs)
+        known.append(said)
         return False
 
 
-def _runs(words: Sequence[str]) -> set[tuple[str, ...]]:
-    n = min(RUN, len(words))
+def runs(words: Sequence[str], n: int) -> set[tuple[str, ...]]:
+    """Return all runs of ``n`` words; of fewer words the one run of all."""
+    n = min(n, len(words))
     return {tuple(words[i : i + n]) for i in range(len(words) - n + 1)}

@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from domains import EVERY, load_domain
+from meta_agent.learning.duplicates import runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,5 +80,4 @@ def _marks(task: Task) -> set[tuple[str, ...]]:
 
 def _runs(text: str, n: int) -> set[tuple[str, ...]]:
     words = tuple(_WORD.findall(text.lower()))
-    n = min(n, len(words))
-    return {words[i : i + n] for i in range(len(words) - n + 1)} if n else set()
+    return runs(words, n) if words else set()
