@@ -45,6 +45,7 @@ from archive.records import (
     Member,
     Opening,
     Program,
+    Remark,
     Rollout,
     Run,
     Split,
@@ -59,7 +60,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-Record = Run | Program | Member | Claim | Opening | Evaluation | Rollout | Drop | Failure | Alarm | Call
+Record = (
+    Run | Program | Member | Claim | Opening | Evaluation | Rollout | Drop | Failure | Alarm | Remark | Call
+)
 R = TypeVar("R", bound=Record)
 Row = dict[str, Any]
 
@@ -236,6 +239,14 @@ class Archive:
         """
         self.add_all([alarm])
 
+    def add_remark(self, remark: Remark) -> None:
+        """Add what a person said of a program.
+
+        Raises:
+            ArchiveError: The run or the program is unknown.
+        """
+        self.add_all([remark])
+
     def add_evaluation(self, evaluation: Evaluation) -> None:
         """Add an evaluation; adding it again with more ``tasks`` raises the number it is asked to cover.
 
@@ -400,6 +411,10 @@ class Archive:
         """Return the alarms of a run (or of all runs), oldest first; ``program`` is a full id."""
         return self._select(Alarm, _equal(schema.alarms, run=run, program=program))
 
+    def remarks(self, run: str | None = None, program: str | None = None) -> list[Remark]:
+        """Return what people said of the programs of a run (or of all runs), oldest first; ``program`` is a full id."""
+        return self._select(Remark, _equal(schema.remarks, run=run, program=program))
+
     def openings(self, run: str | None = None) -> list[Opening]:
         """Return which splits a run (or any run) opened, for which programs."""
         return self._select(Opening, _equal(schema.openings, run=run))
@@ -514,8 +529,9 @@ class Archive:
         row: Row = {name: getattr(record, name) for name in _FIELDS[kind]}
         if row.get("created") == 0:
             row["created"] = time.time() if kind is Rollout else self._now()
-        if kind in (Failure, Alarm, Call):
-            row["digest"] = _digest({k: v for k, v in row.items() if k != "created" or kind is Call})
+        if kind in (Failure, Alarm, Remark, Call):
+            timed = kind in (Remark, Call)
+            row["digest"] = _digest({k: v for k, v in row.items() if timed or k != "created"})
         for name, packed in _PACKED[kind]:
             row[name] = packed.pack(row[name])
         return row
@@ -714,6 +730,7 @@ _ORDER: dict[type, tuple[str, ...]] = {
     Drop: ("created", "evaluation"),
     Failure: ("created", "digest"),
     Alarm: ("created", "digest"),
+    Remark: ("created", "digest"),
     Call: ("created", "digest"),
 }
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from archive.archive import Archive, Record
 
 FORMAT = "adas-archive"
-VERSION = 3
-_SINCE = {"claims": 2, "drops": 3, "alarms": 3}
+VERSION = 4
+_SINCE = {"claims": 2, "drops": 3, "alarms": 3, "remarks": 4}
 """The format version that a table came with, when it was not the first."""
 
 

@@ -215,6 +215,18 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """What a person said of a program while looking at a run. A later remark takes an earlier one back; none is erased."""
+
+    run: str
+    program: str
+    kind: Literal["tag", "untag", "note", "pin", "unpin"]
+    text: str = ""
+    """The tag or the note; empty for a pin."""
+    created: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One model call as the gateway saw it: the ledger of a run."""
 

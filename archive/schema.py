@@ -44,6 +44,7 @@ from archive.records import (
     Member,
     Opening,
     Program,
+    Remark,
     Rollout,
     Run,
 )
@@ -296,6 +297,17 @@ alarms = Table(
     _real("created"),
 )
 
+remarks = Table(
+    "remarks",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    _words("run", ForeignKey("runs.id")),
+    _words("program", ForeignKey("programs.id"), index=True),
+    _words("kind"),
+    _words("text"),
+    _real("created"),
+)
+
 calls = Table(
     "calls",
     metadata,
@@ -314,6 +326,7 @@ calls = Table(
     Column("reply", Packed(), nullable=False),
 )
 Index("call_sums", *(calls.c[n] for n in ("run", "cached", "prompt_tokens", "completion_tokens", "cost_usd")))
+Index("call_order", calls.c.run, calls.c.created)  # the ledger a page at a time
 
 openings = Table(
     "openings",
@@ -335,6 +348,7 @@ TABLES: dict[type, Table] = {
     Drop: drops,
     Failure: failures,
     Alarm: alarms,
+    Remark: remarks,
     Call: calls,
 }
 """The table of each record, in an order in which a row never names one that comes later."""
@@ -368,7 +382,18 @@ def _add_drops_and_alarms(connection: Connection) -> None:
     connection.exec_driver_sql("CREATE INDEX ix_alarms_run ON alarms (run)")
 
 
-MIGRATIONS: list[Migration] = [_add_claims, _add_drops_and_alarms]
+def _add_remarks(connection: Connection) -> None:
+    columns = "digest TEXT NOT NULL, run TEXT NOT NULL, program TEXT NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL"
+    keys = (
+        "PRIMARY KEY (digest), FOREIGN KEY(run) REFERENCES runs (id), "
+        "FOREIGN KEY(program) REFERENCES programs (id)"
+    )
+    connection.exec_driver_sql(f"CREATE TABLE remarks ({columns}, created FLOAT NOT NULL, {keys})")
+    connection.exec_driver_sql("CREATE INDEX ix_remarks_program ON remarks (program)")
+    connection.exec_driver_sql("CREATE INDEX IF NOT EXISTS call_order ON calls (run, created)")
+
+
+MIGRATIONS: list[Migration] = [_add_claims, _add_drops_and_alarms, _add_remarks]
 """Step ``i`` (from 0) takes an archive of version ``i + 1`` to ``i + 2``; a released step is never edited."""
 
 

@@ -26,6 +26,7 @@ from archive import (
     Failure,
     Member,
     Program,
+    Remark,
     Rollout,
     Run,
     default_path,
@@ -567,3 +568,14 @@ def test_drops_and_alarms_are_kept_once_and_found_by_run_and_program(filled: Arc
         filled.add_drop(replace(drop, tasks=9))
     with pytest.raises(ArchiveError, match="not there"):
         filled.add_drop(replace(drop, evaluation="x"))
+
+
+def test_remarks_are_all_kept_in_their_order(filled: Archive) -> None:
+    program = filled.program("plan").id
+    said = [Remark("r", program, kind, "good") for kind in ("tag", "untag", "tag")]
+    for remark in said:
+        filled.add_remark(remark)
+    assert [replace(held, created=0.0) for held in filled.remarks("r", program)] == said
+    assert filled.remarks("r", "x") == filled.remarks("x") == []
+    with pytest.raises(ArchiveError, match="not there"):
+        filled.add_remark(Remark("r", "x", "pin"))

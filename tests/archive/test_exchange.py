@@ -19,6 +19,7 @@ from archive import (
     Member,
     Opening,
     Program,
+    Remark,
     Rollout,
     Run,
 )
@@ -113,6 +114,10 @@ def records(draw: st.DrawFn) -> list[Record]:
         Failure(of([run.id for run in runs]), number, 0, 0, "try", draw(words), draw(words), draw(times))
         for number in range(draw(st.integers(0, 2)))
     ]
+    remarks = [
+        Remark(of([run.id for run in runs]), of(ids), "note", draw(words), number + 1.0)
+        for number in range(draw(st.integers(0, 2)))
+    ]
     calls = [
         Call(
             of([run.id for run in runs]), draw(words), draw(words), draw(words), draw(st.booleans()), draw(counts),
@@ -121,13 +126,14 @@ def records(draw: st.DrawFn) -> list[Record]:
         for number in range(draw(st.integers(0, 3)))
     ]  # fmt: skip
     first = [*runs, *programs, *members, *claims, *openings, *evaluations]
-    return [*first, *rollouts, *drops, *failures, *alarms, *calls]
+    return [*first, *rollouts, *drops, *failures, *alarms, *remarks, *calls]
 
 
 def contents(archive: Archive) -> list[Any]:
     return [
         archive.runs(), archive.programs(), archive.members(), archive.claims(), archive.openings(), archive.evaluations(),
         [archive.rollouts(e.id) for e in archive.evaluations()], archive.drops(), archive.failures(), archive.alarms(),
+        archive.remarks(),
         archive.calls(),
     ]  # fmt: skip
 
@@ -270,7 +276,7 @@ def test_a_shortened_file_is_noticed(filled: Archive, tmp_path: Path) -> None:
         (None, "expected a folder that"),
         ("{", "not JSON"),
         ("[]", 'expected "format"'),
-        ('{"format": "adas-archive", "version": 4}', "format version 4"),
+        ('{"format": "adas-archive", "version": 5}', "format version 5"),
         ('{"format": "adas-archive", "version": 0}', "format version 0"),
         ('{"format": "adas-archive", "version": 1, "records": {"runs": 1}}', "a number for each"),
         ('{"format": "adas-archive", "version": 1}', "a number for each"),
@@ -284,7 +290,10 @@ def test_a_broken_manifest_is_refused(filled: Archive, tmp_path: Path, text: str
         import_folder(other, tmp_path / "out")
 
 
-@pytest.mark.parametrize(("version", "later"), [(1, ["claims", "drops", "alarms"]), (2, ["drops", "alarms"])])
+@pytest.mark.parametrize(
+    ("version", "later"),
+    [(1, ["claims", "drops", "alarms", "remarks"]), (2, ["drops", "alarms", "remarks"]), (3, ["remarks"])],
+)
 def test_a_folder_of_an_older_version_lacks_what_came_later(
     filled: Archive, tmp_path: Path, version: int, later: list[str]
 ) -> None:

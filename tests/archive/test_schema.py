@@ -51,7 +51,7 @@ def tables_of(path: Path) -> dict[str, list[tuple[object, ...]]]:
 def test_an_archive_of_the_first_version_gets_the_tables_of_a_new_one(tmp_path: Path) -> None:
     path = old_archive(tmp_path / "a.db")
     connection = sqlite3.connect(path)
-    for table in ("claims", "drops", "alarms"):
+    for table in ("claims", "drops", "alarms", "remarks"):
         connection.execute(f"DROP TABLE {table}")
     connection.commit()
     connection.close()
@@ -59,7 +59,7 @@ def test_an_archive_of_the_first_version_gets_the_tables_of_a_new_one(tmp_path: 
     assert tables_of(path) != tables_of(tmp_path / "new.db")
     with Archive(path) as archive:
         assert archive.runs() == [Run("r", "search", "d", "1", created=5.0)]
-        assert archive.claims() == archive.drops() == archive.alarms() == []
+        assert archive.claims() == archive.drops() == archive.alarms() == archive.remarks() == []
     assert version_of(path) == version_of(tmp_path / "new.db") == schema.version()
     assert tables_of(path) == tables_of(tmp_path / "new.db")
 
