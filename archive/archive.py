@@ -135,6 +135,8 @@ class Archive:
         self.name = url.database or "" if url.drivername.startswith("sqlite") else url.render_as_string()
         self._reader = _engine(url, self.name)
         self._writer = self._reader.execution_options(adas_write=True)
+        self.dialect = self._reader.dialect.name
+        """``sqlite`` or ``postgresql``."""
         self._writing = threading.RLock()
         self._buffering = threading.RLock()  # taken after _writing where both are held
         self._buffer: list[tuple[Record, Row]] = []
@@ -496,7 +498,7 @@ class Archive:
         summed = {row[0]: tuple(row)[1:] for row in self._rows(sums)}
         names = dict(map(tuple, self._rows(select(one.id, one.name)))) if summed else {}
         return [
-            _standing(e, names[e.program], *summed[e.id])
+            standing(e, names[e.program], *summed[e.id])
             for e in self._select(Evaluation, fits)
             if e.id in summed
         ]
@@ -518,6 +520,10 @@ class Archive:
             key=lambda s: (-s.low, -s.mean, s.prompt_tokens + s.completion_tokens, s.evaluation.id),
         )
         return ranked[:limit]
+
+    def rows(self, statement: Select[Any]) -> Sequence[Any]:
+        """Return what a SELECT over the tables of :mod:`archive.schema` finds."""
+        return self._rows(statement)
 
     # Inside
 
@@ -835,7 +841,15 @@ def _check(rollout: Rollout) -> None:
             raise ArchiveError(f"{name} of task {rollout.task!r}: expected a finite number")
 
 
-def _standing(evaluation: Evaluation, name: str, *figures: Any) -> Standing:
+def standing(evaluation: Evaluation, name: str, *figures: Any) -> Standing:
+    """Return an evaluation in figures.
+
+    Args:
+        evaluation: Whose rollouts were summed.
+        name: Of its program.
+        figures: Number of rollouts; sums of score, squared score, calls, prompt and completion tokens, and cost; number
+            of those whose cost is known; sum of seconds.
+    """
     n, total, squares, calls, prompt, completion, cost, priced, seconds = figures
     mean = interval_from_sums(n, total, squares)
     return Standing(

@@ -216,7 +216,7 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What a person said of a program while looking at a run. A later remark takes an earlier one back; none is erased."""
+    """What a person said of a program while looking at a run; a later remark may take an earlier one back."""
 
     run: str
     program: str

@@ -11,6 +11,7 @@ import random
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Literal
 
@@ -101,6 +102,7 @@ def interval_from_sums(n: int, total: float, squares: float) -> Interval:
     return Interval(mean, max(0.0, mean - half), min(1.0, mean + half))
 
 
+@cache
 def student_t(freedom: int) -> float:
     """Return the 97.5% quantile of Student's t with ``freedom`` (a whole number) degrees of freedom.
 
@@ -132,10 +134,13 @@ def _inside_t(t: float, freedom: int) -> float:
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:
     """Return for each (score, cost) whether no other has as much score for less cost, or more for as much."""
-    return [
-        not any(score >= s and cost <= c and (score > s or cost < c) for score, cost in points)
-        for s, c in points
-    ]
+    front: set[tuple[float, float]] = set()
+    best = -math.inf
+    for score, cost in sorted(points, key=lambda point: (point[1], -point[0])):
+        if score > best:
+            best = score
+            front.add((score, cost))
+    return [point in front for point in points]
 
 
 def pass_at_k(n: int, right: int, k: int) -> float:
