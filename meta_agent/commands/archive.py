@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from meta_agent.commands.web import web
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -36,6 +38,9 @@ def archive() -> None:
     """Look at what was discovered: programs, where they came from, how they did."""
 
 
+archive.add_command(web)
+
+
 @archive.command("list")
 @_options(_place, _json)
 @click.option("--run", metavar="RUN", help="List the programs of this run (an id or the beginning of one).")
@@ -46,7 +51,7 @@ def list_(place: str | None, as_json: bool, run: str | None, failures: bool) -> 
 
     if failures and run is None:
         raise click.UsageError("--failures needs --run RUN.")
-    with _open(place) as store:
+    with open_existing(place) as store:
         if run is None:
             rows = report.run_rows(store)
             _print(
@@ -70,7 +75,7 @@ def show(program: str, place: str | None, as_json: bool) -> None:
     """Show a PROGRAM (name, id, or beginning of an id): code, thought, parents, diff, results, failures."""
     from archive import report
 
-    with _open(place) as store:
+    with open_existing(place) as store:
         sheet = report.program_sheet(store, program)
     _print(sheet, as_json, report.program_view(sheet))
 
@@ -82,7 +87,7 @@ def tree(run: str | None, place: str | None, as_json: bool) -> None:
     """Show who came from whom in RUN (default: the last run)."""
     from archive import report
 
-    with _open(place) as store:
+    with open_existing(place) as store:
         chosen = store.run(run).id if run else _last_run(store)
         rows = report.program_rows(store, chosen) if as_json else []
         _print(rows, as_json, [] if as_json else [report.lineage_tree(store, chosen)])
@@ -97,7 +102,7 @@ def compare(first: str, second: str, place: str | None, as_json: bool, run: str 
     """Compare two programs on the tasks that both were measured on: paired difference, interval, p value."""
     from archive import ArchiveError, report
 
-    with _open(place) as store:
+    with open_existing(place) as store:
         a, b = store.program(first), store.program(second)
         rows = report.comparison_rows(store, a.id, b.id, store.run(run).id if run else None)
     if not rows:
@@ -138,7 +143,7 @@ def best(
     from archive import report
     from archive.ranking import rank
 
-    with _open(place) as store:
+    with open_existing(place) as store:
         chosen = store.run(run).id if run else None
         standings = store.best(run=chosen, domain=domain, split=cast("Split", split))
         ranked = rank(store, standings, cast("By", by))
@@ -155,7 +160,7 @@ def export(folder: Path, place: str | None, as_json: bool, run: str | None) -> N
     """Write the archive into a new FOLDER: each program as a .py file, everything else as JSON lines."""
     from archive import exchange
 
-    with _open(place) as store:
+    with open_existing(place) as store:
         chosen = store.run(run).id if run else None
         counts = (
             exchange.export_run(store, chosen, folder) if chosen else exchange.export_archive(store, folder)
@@ -191,7 +196,7 @@ def import_(source: Path, place: str | None, as_json: bool, domain: str | None) 
     _print(counts, as_json, [f"{name}: {_counted(counts)}"])
 
 
-def _open(place: str | None) -> Archive:
+def open_existing(place: str | None) -> Archive:
     """Open an archive to look at it: one that does not exist is the user's mistake."""
     from archive import Archive, ArchiveError, default_path
 

@@ -80,7 +80,7 @@ def serve(
     from meta_agent.assistant.traces import Traces
 
     keys = _keys(keys_file, host)
-    with closing(_listen(host, port)) as listening, open_workplace(choice, agent) as workplace:
+    with closing(listen(host, port)) as listening, open_workplace(choice, agent) as workplace:
         models = workplace.models()
         service = Service(
             workplace.assistant,
@@ -120,7 +120,12 @@ def _keys(file: Path | None, host: str) -> Keys:
     return keys
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; port 0 takes a free one.
+
+    Raises:
+        UserError: The address cannot be had.
+    """
     from meta_agent.errors import UserError
 
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
