@@ -46,14 +46,12 @@ def best_so_far(members: Sequence[Member], standings: dict[str, Standing]) -> li
 
 def cost_a_task(standing: Standing, unit: str) -> float | None:
     """Return what one task took: ``tokens``, ``calls``, ``seconds`` or ``usd`` (None when a price is unknown)."""
-    if unit == "usd":
-        return None if standing.cost_usd is None else standing.cost_usd / standing.n
-    totals = {
-        "tokens": standing.prompt_tokens + standing.completion_tokens,
-        "calls": standing.calls,
-        "seconds": standing.seconds,
-    }
-    return totals[unit] / standing.n
+    total: float | None
+    if unit == "tokens":
+        total = standing.prompt_tokens + standing.completion_tokens
+    else:
+        total = getattr(standing, {"usd": "cost_usd"}.get(unit, unit))
+    return None if total is None else total / standing.n
 
 
 def front(standings: Sequence[Standing], unit: str) -> list[Standing]:

@@ -6,11 +6,13 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from archive.views import best_so_far, cost_a_task, front
 from archive.web import figures
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from archive.archive import Standing
     from archive.records import Member
@@ -33,9 +35,15 @@ class Axis:
 
     def at(self, value: float) -> float:
         """Return the place of a value; values beyond the ends go to the ends."""
-        low, high, value = (math.log(v) if self.log else v for v in (self.low, self.high, max(value, 1e-12)))
-        share = (value - low) / (high - low) if high > low else 0.5
-        return round(self.start + min(1.0, max(0.0, share)) * (self.end - self.start), 1)
+        return self.places([value])[0]
+
+    def places(self, values: Sequence[float]) -> list[float]:
+        """Return the places of values."""
+        scale = np.log if self.log else np.asarray
+        low, high = scale(self.low), scale(self.high)
+        shares = (scale(np.maximum(values, 1e-12) if self.log else values) - low) / ((high - low) or 1.0)
+        places: list[float] = (self.start + np.clip(shares, 0, 1) * (self.end - self.start)).round(1).tolist()
+        return places
 
     def ticks(self, most: int = 6) -> list[float]:
         """Return round values to label, within the ends."""
@@ -85,24 +93,26 @@ class Chart:
 
 def against_cost(standings: Sequence[Standing], unit: str) -> Chart | None:
     """Return accuracy against cost a task, with the Pareto front; None when nothing has a cost."""
-    costs = {one.evaluation.id: cost_a_task(one, unit) for one in standings}
-    priced = [(one, cost) for one in standings if (cost := costs[one.evaluation.id]) is not None]
+    costs = {one.evaluation.id: cost for one in standings if (cost := cost_a_task(one, unit)) is not None}
+    priced = [one for one in standings if one.evaluation.id in costs]
     if not priced:
         return None
-    values = [cost for _, cost in priced]
-    positive = [value for value in values if value > 0]
-    log = bool(positive) and len(positive) == len(values) and max(positive) > 8 * min(positive)
-    low, high = (min(values) / 1.15, max(values) * 1.15) if log else (0.0, max(values) * 1.08 or 1.0)
-    x = Axis(low, high, LEFT, WIDTH - RIGHT, log)
-    y = _score_axis([one for one, _ in priced])
+    least, most = min(costs.values()), max(costs.values())
+    log = least > 0 and most > 8 * least
+    low, high = (least / 1.15, most * 1.15) if log else (0.0, most * 1.08 or 1.0)
+    x, y = Axis(low, high, LEFT, WIDTH - RIGHT, log), _score_axis(priced)
     best = front(standings, unit)
-    kept = {one.evaluation.id for one in best}
-    placed = [(x.at(cost), one, figures.cost(cost, unit) + " a task") for one, cost in priced]
-    dots = _dots(placed, y, kept)
+    dots = _dots(
+        x.places([costs[one.evaluation.id] for one in priced]),
+        priced,
+        y,
+        {one.evaluation.id for one in best},
+        lambda one: figures.cost(costs[one.evaluation.id], unit) + " a task",
+    )
     line = ""
     for one in best:
-        at = x.at(costs[one.evaluation.id] or 0.0), y.at(one.mean)
-        line += f"M{at[0]} {at[1]}" if not line else f"H{at[0]}V{at[1]}"
+        at = x.at(costs[one.evaluation.id]), y.at(one.mean)
+        line += f"H{at[0]}V{at[1]}" if line else f"M{at[0]} {at[1]}"
     return Chart(
         title="Score against cost",
         across={"usd": "dollars a task", "seconds": "seconds a task"}.get(unit, f"{unit} a task"),
@@ -120,14 +130,16 @@ def over_time(members: Sequence[Member], standings: dict[str, Standing]) -> Char
     steps = best_so_far(members, standings)
     if not steps:
         return None
-    measured = [
-        (i, standings[member.program]) for i, member in enumerate(members) if member.program in standings
-    ]
-    x = Axis(0, max(1, len(members) - 1), LEFT + 6, WIDTH - RIGHT - 6)
-    y = _score_axis([one for _, one in measured])
-    generation = {member.program: member.generation for member in members}
-    placed = [(x.at(i), one, f"generation {generation[one.evaluation.program]}") for i, one in measured]
-    dots = _dots(placed, y, {step.standing.evaluation.id for step in steps})
+    positions = {m.program: i for i, m in enumerate(members) if m.program in standings}
+    measured = [standings[program] for program in positions]
+    x, y = Axis(0, max(1, len(members) - 1), LEFT + 6, WIDTH - RIGHT - 6), _score_axis(measured)
+    dots = _dots(
+        x.places(list(positions.values())),
+        measured,
+        y,
+        {step.standing.evaluation.id for step in steps},
+        lambda one: f"generation {members[positions[one.evaluation.program]].generation}",
+    )
     line, upper, lower = "", "", ""
     ends = [step.position for step in steps[1:]] + [len(members) - 1]
     for step, end in zip(steps, ends, strict=True):
@@ -156,32 +168,36 @@ def _score_axis(standings: Sequence[Standing]) -> Axis:
     return Axis(max(0.0, low - room), min(1.0, high + room), HEIGHT - BOTTOM, TOP)
 
 
-def _dots(placed: Sequence[tuple[float, Standing, str]], y: Axis, marked: set[str]) -> list[Dot]:
-    """Return one dot a place, the marked ones last, so that they lie on top."""
-    cell = _CELL if len(placed) > MOST_DOTS else 0.1
-    while True:
-        held: dict[tuple[int, int], tuple[float, Standing, str]] = {}
-        for one in placed:
-            place = round(one[0] / cell), round(y.at(one[1].mean) / cell)
-            other = held.get(place)
-            if other is None or one[1].mean > other[1].mean or one[1].evaluation.id in marked:
-                held[place] = one
-        if len(held) <= MOST_DOTS:
-            break
-        cell *= 1.5
-    drawn = [
+def _dots(
+    across: Sequence[float],
+    standings: Sequence[Standing],
+    y: Axis,
+    marked: set[str],
+    words: Callable[[Standing], str],
+) -> list[Dot]:
+    """Return one dot a place, at most about :data:`MOST_DOTS`; the marked ones last, so that they lie on top."""
+    up = y.places([one.mean for one in standings])
+    cell = _CELL if len(standings) > MOST_DOTS else 0.1
+    held: dict[tuple[int, int], int] = {}
+    kept = {i for i, one in enumerate(standings) if one.evaluation.id in marked}
+    while not held or len(held) > MOST_DOTS:
+        held = {}
+        for i, place in enumerate(zip(across, up, strict=True)):
+            held.setdefault((int(place[0] / cell), int(place[1] / cell)), i)
+        cell *= 2
+    drawn = [i for i in held.values() if i not in kept] + sorted(kept)
+    return [
         Dot(
-            x,
-            y.at(one.mean),
+            across[i],
+            up[i],
             y.at(one.low),
             y.at(one.high),
             one,
-            one.evaluation.id in marked,
-            f"{figures.percent(one.mean)} ({figures.percent(one.low)} to {figures.percent(one.high)}), {words}",
+            i in kept,
+            f"{figures.percent(one.mean)} ({figures.percent(one.low)} to {figures.percent(one.high)}), {words(one)}",
         )
-        for x, one, words in held.values()
+        for i, one in ((i, standings[i]) for i in drawn)
     ]
-    return sorted(drawn, key=lambda dot: dot.marked)
 
 
 def _tick(value: float, unit: str) -> str:

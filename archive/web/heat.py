@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from archive.views import clustered
-from archive.web.figures import step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 60
 MOST_COLUMNS = 240
 _HEIGHT, _WIDTH = 20, 960
-_LETTERS = "0123456789A"  # a score in tenths
+_LETTERS = "0123456789A."  # a score in tenths; the last one stands for none
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +65,13 @@ def heat(matrix: OutcomeMatrix, rows: Sequence[Standing], order: str, columns: s
         across = [across[i] for i in clustered(scores[:, across].T)]
     down = clustered(scores[:, across]) if order == "cluster" else list(range(len(rows)))
     shown = scores[np.ix_(down, across)]
-    width = round(min(20.0, max(4.0, _WIDTH / max(1, len(across)))), 1)
+    tenths = np.where(np.isnan(shown), -1, np.rint(10 * np.nan_to_num(shown))).astype(int).tolist()
+    width = round(min(36.0, max(4.0, _WIDTH / max(1, len(across)))), 1)
     return Heat(
         rows=[rows[i] for i in down],
         tasks=[matrix.tasks[i] for i in across],
-        cells="".join("." if np.isnan(s) else _LETTERS[round(10 * s)] for s in shown.ravel()),
-        paths=_paths(shown.tolist(), width),
+        cells="".join(_LETTERS[tenth] for row in tenths for tenth in row),
+        paths=_paths(tenths, width),
         difficulty=[(round(i * width, 1), float(shares[task])) for i, task in enumerate(across)],
         cell_width=width,
         cell_height=_HEIGHT,
@@ -81,17 +81,14 @@ def heat(matrix: OutcomeMatrix, rows: Sequence[Standing], order: str, columns: s
     )
 
 
-def _paths(shown: list[list[float]], width: float) -> list[tuple[str, str]]:
+def _paths(tenths: list[list[int]], width: float) -> list[tuple[str, str]]:
     """Return one path a colour: a stroke as wide as a row for each run of equal cells."""
-    found: dict[str, list[str]] = {}
-    for number, row in enumerate(shown):
-        middle = number * _HEIGHT + _HEIGHT // 2
-        for colour, run in groupby(
-            enumerate(row), key=lambda cell: step(None if np.isnan(cell[1]) else cell[1])
-        ):
-            cells = [column for column, _ in run]
-            if colour != "none":
-                found.setdefault(colour, []).append(
-                    f"M{round(cells[0] * width, 1)} {middle}h{round(len(cells) * width, 1)}"
-                )
-    return [(colour, "".join(strokes)) for colour, strokes in sorted(found.items())]
+    found: dict[int, list[str]] = {}
+    for number, row in enumerate(tenths):
+        start = 0
+        for tenth, run in groupby(row):
+            length = len(list(run))
+            stroke = f"M{start * width:.1f} {number * _HEIGHT + _HEIGHT // 2}h{length * width:.1f}"
+            found.setdefault(tenth, []).append(stroke)
+            start += length
+    return [(f"s{tenth}", "".join(strokes)) for tenth, strokes in sorted(found.items()) if tenth >= 0]

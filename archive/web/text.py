@@ -23,7 +23,7 @@ LONGEST = 20_000
 LONGEST_CODE = 100_000
 """Characters of code that are coloured and compared."""
 _DIFF_LINES = 4_000
-_FORMAT = HtmlFormatter[str](nowrap=True)
+_FORMAT = HtmlFormatter(nowrap=True)
 
 
 def inert(text: str) -> str:

@@ -18,8 +18,8 @@ import click
 def web(place: str | None, port: int, allow_edit: bool, browser: bool) -> None:
     """Look at the archive in a browser, while a search fills it or later.
 
-    The server answers this machine only, and shows runs as they go, lineage, code, outcomes, costs and every step of every
-    rollout. It writes nothing unless --allow-edit is given; what is said of programs then becomes a record of its own.
+    The server answers this machine only. It shows runs as they go, lineage, code, outcomes, costs and every step of
+    every rollout. It writes nothing unless --allow-edit is given; then what is said of a program is added as a record.
     """
     from meta_agent.errors import UserError
 

@@ -93,7 +93,7 @@ if (tree) {
   const show = () => svg.setAttribute("viewBox", `${view.x} ${view.y} ${view.w} ${view.h}`);
   const fit = () => {
     const box = tree.getBoundingClientRect();
-    const scale = Math.min(1.4, Math.max(0.8, Math.min(box.width / whole.w, box.height / whole.h)));
+    const scale = Math.min(1.15, Math.max(0.8, Math.min(box.width / whole.w, box.height / whole.h)));
     view = { x: 0, y: 0, w: box.width / scale, h: box.height / scale };
     if (whole.h < view.h) view.y = (whole.h - view.h) / 2;
     show();
