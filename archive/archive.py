@@ -496,7 +496,8 @@ class Archive:
             .group_by(rollout.evaluation)
         )
         summed = {row[0]: tuple(row)[1:] for row in self._rows(sums)}
-        names = dict(map(tuple, self._rows(select(one.id, one.name)))) if summed else {}
+        theirs = one.id.in_(select(evaluation.program).where(fits))
+        names = dict(map(tuple, self._rows(select(one.id, one.name).where(theirs)))) if summed else {}
         return [
             standing(e, names[e.program], *summed[e.id])
             for e in self._select(Evaluation, fits)

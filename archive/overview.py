@@ -163,10 +163,14 @@ class Overview:
 
     def _take_runs(self) -> None:
         for run in self.archive.runs():
-            held = self.runs.setdefault(run.id, RunFigures(run))
-            if held.run != run:
+            held = self.runs.get(run.id)
+            if held is None:
+                self.runs[run.id] = RunFigures(run)
+            elif held.run != run:
                 held.run = run
-                self.version += 1
+            else:
+                continue
+            self.version += 1
 
     def _take_programs(self, new: ColumnElement[bool]) -> None:
         held = schema.programs.c

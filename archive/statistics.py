@@ -136,10 +136,10 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[bool]:
     """Return for each (score, cost) whether no other has as much score for less cost, or more for as much."""
     front: set[tuple[float, float]] = set()
     best = -math.inf
-    for score, cost in sorted(points, key=lambda point: (point[1], -point[0])):
-        if score > best:
-            best = score
-            front.add((score, cost))
+    for cost, less in sorted((cost, -score) for score, cost in points):
+        if -less > best:
+            best = -less
+            front.add((best, cost))
     return [point in front for point in points]
 
 

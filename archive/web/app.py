@@ -11,6 +11,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from heapq import nsmallest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -24,7 +25,7 @@ from starlette.exceptions import HTTPException
 from archive import report, schema
 from archive.errors import ArchiveError
 from archive.overview import Overview
-from archive.records import Remark, Rollout
+from archive.records import Member, Remark, Rollout
 from archive.views import cost_a_task
 from archive.web import charts, figures, heat, text, tree
 from archive.web.guard import LOOPBACK, Guard
@@ -220,7 +221,6 @@ def _add_run_pages(app: FastAPI, desk: Desk) -> None:  # noqa: C901
         with desk.look() as overview:
             held = _figures(overview, run)
             standings = overview.standings(run, _split(split))
-            ranked = sorted(standings.values(), key=lambda s: (-s.low, -s.mean, s.evaluation.id))
             unit = _one_of(unit, _UNITS)
             return desk.page(
                 template,
@@ -230,10 +230,10 @@ def _add_run_pages(app: FastAPI, desk: Desk) -> None:  # noqa: C901
                 splits=report.SPLITS,
                 unit=unit,
                 units=_UNITS,
-                ranked=ranked[:10],
+                ranked=nsmallest(10, standings.values(), key=lambda s: (-s.low, -s.mean, s.evaluation.id)),
                 test=sorted(overview.standings(run, "test").values(), key=lambda s: -s.mean),
                 over_time=charts.over_time(list(held.members.values()), standings),
-                against_cost=charts.against_cost(ranked, unit),
+                against_cost=charts.against_cost(list(standings.values()), unit),
                 latest=_latest(archive, overview, run),
                 config=json.dumps(held.run.config, indent=2, sort_keys=True, ensure_ascii=False),
                 alarms=archive.alarms(run)[:PAGE],
@@ -289,9 +289,10 @@ def _add_run_pages(app: FastAPI, desk: Desk) -> None:  # noqa: C901
         with desk.look() as overview:
             held = _figures(overview, run)
             order, standings = _one_of(order, _ORDERS), overview.standings(run, _split(split))
+            strangers = {one: Member(run, one, -1) for one in standings if one not in held.members}
             rows = [
                 (member, overview.names[one], standings.get(one))
-                for one, member in held.members.items()
+                for one, member in (held.members | strangers).items()
                 if (not proposer or member.proposer == proposer)
                 and (not q or q.casefold() in overview.names[one].casefold() or one.startswith(q))
             ]
