@@ -480,7 +480,6 @@ def _add_program_pages(app: FastAPI, desk: Desk) -> None:
             first = archive.program(a) if a else None
             second = archive.program(b) if b else None
             rows = report.comparison_rows(archive, first.id, second.id) if first and second else []
-            figures_of = {p.id: archive.standings(program=p.id) for p in (first, second) if p}
             return desk.page(
                 "compare.html",
                 nav="compare",
@@ -488,7 +487,6 @@ def _add_program_pages(app: FastAPI, desk: Desk) -> None:
                 second=second,
                 rows=rows,
                 diff=text.difference(second.source, first.source) if first and second else [],
-                figures=figures_of,
                 found=_matching(overview, q),
                 q=q,
                 most=PAGE * 4,

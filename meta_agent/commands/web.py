@@ -43,6 +43,7 @@ def web(place: str | None, port: int, allow_edit: bool, browser: bool) -> None:
             access_log=False,
             timeout_graceful_shutdown=2,
             lifespan="off",
+            ws="none",
         )
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with suppress(KeyboardInterrupt):
