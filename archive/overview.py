@@ -15,6 +15,7 @@ from sqlalchemy import and_, func, literal_column, select, true
 
 from archive import schema
 from archive.archive import Spent, standing
+from archive.errors import ArchiveError
 from archive.records import Evaluation, Member
 
 if TYPE_CHECKING:
@@ -101,7 +102,18 @@ class Overview:
         self._standings: dict[str, Standing] = {}
 
     def refresh(self) -> None:
-        """Take in what was added to the archive since the last time."""
+        """Take in what was added to the archive since the last time.
+
+        Raises:
+            ArchiveError: It cannot be read; the next time begins anew.
+        """
+        try:
+            self._refresh()
+        except ArchiveError:
+            self._clear()
+            raise
+
+    def _refresh(self) -> None:
         if not self._numbered:
             if self._looked and time.monotonic() - self._looked < PATIENCE_S:
                 return

@@ -7,9 +7,10 @@ shows them. Nothing is written, unless the server was started to allow remarks.
 from __future__ import annotations
 
 import json
+import shlex
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from heapq import nsmallest
 from pathlib import Path
@@ -88,7 +89,6 @@ class Desk:
         self._overview = Overview(archive)
         self._reading = threading.Lock()
         self._read = threading.Event()
-        self._trouble: Exception | None = None
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -103,11 +103,8 @@ class Desk:
         threading.Thread(target=self._read_first, daemon=True).start()
 
     def _read_first(self) -> None:
-        try:
-            with self._reading:
-                self._overview.refresh()
-        except ArchiveError as error:
-            self._trouble = error
+        with suppress(ArchiveError), self._reading:  # the first page tries again, and says why it failed
+            self._overview.refresh()
         self._read.set()
 
     @contextmanager
@@ -438,7 +435,7 @@ def _add_program_pages(app: FastAPI, desk: Desk) -> None:
                 tags=_standing_tags(remarks),
                 pinned=_pinned(remarks),
                 remarks=remarks,
-                path=archive.name,
+                deploy=f"adas deploy {one.id} --to agent --archive {shlex.quote(archive.name)}",
             )
 
     @app.get("/programs/{program}/card")

@@ -14,7 +14,9 @@ import click
     "--port", type=click.IntRange(0, 65_535), default=8100, show_default=True, help="0 takes a free one."
 )
 @click.option("--allow-edit", is_flag=True, help="Let the pages tag, note and pin programs.")
-@click.option("--browser/--no-browser", default=True, help="Open it in a browser (default: where there is one).")
+@click.option(
+    "--browser/--no-browser", default=True, help="Open it in a browser (default: where there is one)."
+)
 def web(place: str | None, port: int, allow_edit: bool, browser: bool) -> None:
     """Look at the archive in a browser, while a search fills it or later.
 
