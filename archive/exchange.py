@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import types
+from contextlib import contextmanager
 from dataclasses import MISSING, asdict, fields
 from functools import cache
 from pathlib import Path
@@ -30,24 +31,30 @@ _SINCE = {"claims": 2, "drops": 3, "alarms": 3, "remarks": 4}
 """The format version that a table came with, when it was not the first."""
 
 
-def export_archive(archive: Archive, folder: Path) -> dict[str, int]:
-    """Write a whole archive into a new or empty folder; return how many records of each table were written.
+def export_archive(archive: Archive, folder: Path, run: str | None = None) -> dict[str, int]:
+    """Write an archive into a new or empty folder; return how many records of each table were written.
+
+    Args:
+        archive: What to write.
+        folder: Where to.
+        run: Id of the only run to write, with its programs and their parents; all by default.
 
     Raises:
         ArchiveError: The folder holds something, or cannot be written.
     """
-    return _export(archive, archive.programs(), [run.id for run in archive.runs()], folder)
-
-
-def export_run(archive: Archive, run: str, folder: Path) -> dict[str, int]:
-    """Write one run with its programs and their parents; otherwise as :func:`export_archive`."""
-    members, evaluations = archive.members(run), archive.evaluations(run=run)
-    needed = (
-        {m.program for m in members}
-        | {p for m in members for p in m.parents}
-        | {e.program for e in evaluations}
-    )
-    return _export(archive, [p for p in archive.programs() if p.id in needed], [archive.run(run).id], folder)
+    counts = {}
+    with begin(folder):
+        (folder / "programs").mkdir()
+        for kind, table in TABLES.items():
+            found = rows(archive, kind, run)
+            if kind is Program:
+                found = _with_files(found, folder)
+            counts[table.name] = _write_lines(folder / f"{table.name}.jsonl", found)
+        manifest = {"format": FORMAT, "version": VERSION, "records": counts}
+        (folder / "manifest.json").write_text(
+            json.dumps(manifest, indent=2) + "\n"
+        )  # last: a whole export has one
+    return counts
 
 
 def import_folder(archive: Archive, folder: Path) -> dict[str, int]:
@@ -65,43 +72,58 @@ def import_folder(archive: Archive, folder: Path) -> dict[str, int]:
     return promised
 
 
-def _export(archive: Archive, programs: list[Program], runs: list[str], folder: Path) -> dict[str, int]:
-    folder = Path(folder)
-    counts = {}
+@contextmanager
+def begin(folder: Path) -> Iterator[None]:
+    """Make a folder to export into; the block fills it.
+
+    Raises:
+        ArchiveError: The folder holds something, or the block could not write.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise ArchiveError(f"{folder} is not empty: export into a new folder")
-        (folder / "programs").mkdir()
-        for kind, table in TABLES.items():
-            rows = _program_rows(programs, folder) if kind is Program else _rows(archive, kind, runs)
-            counts[table.name] = _write_lines(folder / f"{table.name}.jsonl", rows)
-        manifest = {"format": FORMAT, "version": VERSION, "records": counts}
-        (folder / "manifest.json").write_text(
-            json.dumps(manifest, indent=2) + "\n"
-        )  # last: a whole export has one
+        yield
     except OSError as error:
         raise ArchiveError(f"cannot export to {folder}: {error.strerror}") from error
-    return counts
 
 
-def _rows(archive: Archive, kind: type, runs: Iterable[str]) -> Iterator[dict[str, Any]]:
-    for run in runs:
+def rows(archive: Archive, kind: type, run: str | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the records of one kind as rows; of one run (a full id), or of all runs in their order."""
+    if kind is Program:
+        yield from map(asdict, _programs(archive, run))
+        return
+    for one in archive.runs() if run is None else [archive.run(run)]:
         records: Iterable[Record]
         if kind is Run:
-            records = [archive.run(run)]
+            records = [one]
         elif kind is Rollout:
-            records = (rollout for e in archive.evaluations(run=run) for rollout in archive.rollouts(e.id))
+            evaluations = archive.evaluations(run=one.id)
+            records = (rollout for e in evaluations for rollout in archive.rollouts(e.id))
         else:
-            records = getattr(archive, TABLES[kind].name)(run)
+            records = getattr(archive, TABLES[kind].name)(one.id)
         yield from map(asdict, records)
 
 
-def _program_rows(programs: Iterable[Program], folder: Path) -> Iterator[dict[str, Any]]:
-    for program in programs:
-        row = asdict(program)
-        name = re.sub(r"[^A-Za-z0-9]+", "_", program.name).strip("_")[:40]
-        row["file"] = f"{program.id}_{name}.py"
+def _programs(archive: Archive, run: str | None) -> list[Program]:
+    if run is None:
+        return archive.programs()
+    members = archive.members(run)
+    needed = (
+        {m.program for m in members}
+        | {p for m in members for p in m.parents}
+        | {e.program for e in archive.evaluations(run=run)}
+        | {claim.program for claim in archive.claims(run)}
+        | {remark.program for remark in archive.remarks(run)}
+    )
+    return [program for program in archive.programs() if program.id in needed]
+
+
+def _with_files(programs: Iterable[dict[str, Any]], folder: Path) -> Iterator[dict[str, Any]]:
+    """Write the sources as files, and yield the rows with the names of these instead."""
+    for row in programs:
+        name = re.sub(r"[^A-Za-z0-9]+", "_", row["name"]).strip("_")[:40]
+        row["file"] = f"{row['id']}_{name}.py"
         (folder / "programs" / row["file"]).write_bytes(row.pop("source").encode("utf-8", "surrogatepass"))
         yield row
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _place = click.option(
     "--archive", "place", metavar="PATH", help="The archive (default: the one `adas search` uses)."
 )
+_NEEDS = {"parquet": "pyarrow", "inspect": "inspect_ai"}
+"""The package that a form of export needs; the extra is called like the form."""
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -156,15 +158,23 @@ def best(
 @click.argument("folder", type=click.Path(path_type=Path))
 @_options(_place, _json)
 @click.option("--run", metavar="RUN", help="Only this run.")
-def export(folder: Path, place: str | None, as_json: bool, run: str | None) -> None:
-    """Write the archive into a new FOLDER: each program as a .py file, everything else as JSON lines."""
-    from archive import exchange
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(["folder", "csv", "parquet", "inspect", "wandb"]),
+    default="folder",
+    show_default=True,
+    help="What to write.",
+)
+def export(folder: Path, place: str | None, as_json: bool, run: str | None, form: str) -> None:
+    """Write the archive into a new FOLDER.
 
+    As a folder: each program as a .py file, everything else as JSON lines; `import` reads it. As csv or parquet: one
+    file a table. As inspect: one log an evaluation, for `inspect view`. As wandb: one folder a run, laid out like those
+    of Weights & Biases.
+    """
     with open_existing(place) as store:
-        chosen = store.run(run).id if run else None
-        counts = (
-            exchange.export_run(store, chosen, folder) if chosen else exchange.export_archive(store, folder)
-        )
+        counts = _exporter(form)(store, folder, store.run(run).id if run else None)
     _print(counts, as_json, [f"{folder}: {_counted(counts)}"])
 
 
@@ -215,6 +225,34 @@ def _last_run(store: Archive) -> str:
     if not runs:
         raise ArchiveError(f"no runs in {store.name}: `adas search` makes one")
     return runs[-1].id
+
+
+def _exporter(form: str) -> Callable[[Archive, Path, str | None], dict[str, int]]:
+    from archive import exchange, inspect_logs, run_folders, tables
+
+    if form in _NEEDS:
+        need(_NEEDS[form], form)
+    return {
+        "folder": exchange.export_archive,
+        "csv": tables.export_csv,
+        "parquet": tables.export_parquet,
+        "inspect": inspect_logs.export_inspect,
+        "wandb": run_folders.export_run_folders,
+    }[form]
+
+
+def need(module: str, extra: str) -> None:
+    """Refuse to go on without an optional package.
+
+    Raises:
+        UserError: It is not installed.
+    """
+    from importlib.util import find_spec
+
+    from meta_agent.errors import UserError
+
+    if find_spec(module) is None:
+        raise UserError(f'this needs {module}: pip install "meta-agent-search[{extra}]"')
 
 
 def _counted(counts: dict[str, int]) -> str:

@@ -6,11 +6,30 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from archive import Archive, Call, Evaluation, Failure, Member, Program, Rollout, Run
+from archive import (
+    Alarm,
+    Archive,
+    Call,
+    Claim,
+    Drop,
+    Evaluation,
+    Failure,
+    Member,
+    Opening,
+    Program,
+    Remark,
+    Rollout,
+    Run,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+ATTACK = (
+    "<script>window.pwned=1</script>\x1b[31mred\x1b]0;title\x07 \u202egnp.exe \0 \ud800 [bold]{{ 7*7 }} =1+1"
+)
+FLOOD = 10_000_000
 
 
 @pytest.fixture
@@ -90,4 +109,49 @@ def filled(archive: Archive) -> Archive:
         )
     )
     archive.open_split("r", "test", [a, d])
+    return archive
+
+
+@pytest.fixture
+def attacked(archive: Archive) -> Archive:
+    """One run, ``h``, with every kind of record, in which every text is an attack, and an answer of 10 MB."""
+    parent = Program(f"x = 1  # {ATTACK}", ATTACK, ATTACK, created=1.0)
+    child = Program(f"y = 1  # {ATTACK}", f"{ATTACK} 2", ATTACK, created=2.0)
+    evaluations = [
+        Evaluation("h", one.id, ATTACK, "1", split, ATTACK, 0, ATTACK, 2, created=1.0)
+        for one in (parent, child)
+        for split in ("search", "test")
+    ]
+    steps = (
+        {
+            "op": "llm",
+            "prompt": ATTACK,
+            "system": ATTACK,
+            "reply": ATTACK,
+            "temperature": 0.5,
+            "finish": "stop",
+        },
+        {"op": "llm", "prompt": 5},
+        {"op": ATTACK, ATTACK: ATTACK, "tests": [ATTACK]},
+    )
+    archive.add_all(
+        [
+            Run("h", "search", ATTACK, ATTACK, {ATTACK: ATTACK}, created=1.0),
+            parent,
+            child,
+            Member("h", parent.id, 0, 0, proposer=ATTACK),
+            Member("h", child.id, 1, 0, (parent.id,), diff=f"-{ATTACK}\n+{ATTACK}\n", proposer=ATTACK),
+            Claim("h", 1, ATTACK, parent.id, ATTACK),
+            Opening("h", "test", tuple(sorted((parent.id, child.id))), 1.0),
+            *evaluations,
+            *(Rollout(e.id, ATTACK, 1.0, ATTACK, "", ATTACK, trace=steps, created=9.0) for e in evaluations),
+            *(Rollout(e.id, "t", 0.0, "", ATTACK, created=9.0) for e in evaluations[1:]),
+            Rollout(evaluations[0].id, "t", 0.0, "B" * FLOOD, created=9.0),
+            Drop(evaluations[0].id, 2, 0.1, 0.1, 0.1, 0.1, ATTACK, 1, 1.0),
+            Failure("h", 1, 1, 0, "try", ATTACK, ATTACK, 1.0),
+            Alarm("h", "canary", ATTACK, parent.id, ATTACK, 1.0),
+            Remark("h", parent.id, "note", ATTACK, 1.0),
+            Call("h", ATTACK, ATTACK, ATTACK, False, 1, 1, None, 1.0, 5.0, ATTACK, ATTACK),
+        ]
+    )
     return archive

@@ -119,3 +119,19 @@ def test_the_whole_command_ends_with_code_2(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert done.stderr == f"adas: {tmp_path / 'bad.db'}: not an archive; choose another path\n"
+
+
+@pytest.mark.parametrize(
+    ("form", "file", "words"),
+    [
+        ("csv", "rollouts.csv", "40 rollouts"),
+        ("parquet", "rollouts.parquet", "40 rollouts"),
+        ("inspect", "*_search_*.eval", "4 logs, 40 samples"),
+        ("wandb", "run-001-r/files/wandb-history.jsonl", "1 runs, 4 steps"),
+    ],
+)
+def test_other_forms_of_export(
+    adas: Callable[..., str], tmp_path: Path, form: str, file: str, words: str
+) -> None:
+    assert words in adas("export", str(tmp_path / "out"), "--as", form, "--run", "r")
+    assert list((tmp_path / "out").glob(file))

@@ -23,7 +23,7 @@ from archive import (
     Rollout,
     Run,
 )
-from archive.exchange import export_archive, export_run, import_folder
+from archive.exchange import export_archive, import_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,6 +157,21 @@ def test_import_brings_back_an_equal_archive(
         assert (folder / "out" / file).read_bytes() == (folder / "again" / file).read_bytes()
 
 
+def test_export_import_export_is_byte_identical(attacked: Archive, tmp_path: Path) -> None:
+    written = export_archive(attacked, tmp_path / "out")
+    assert all(written.values()), written
+    with Archive(tmp_path / "b.db") as other:
+        assert import_folder(other, tmp_path / "out") == written
+        assert contents(other) == contents(attacked)
+        export_archive(other, tmp_path / "again")
+    files = sorted(
+        path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*") if path.is_file()
+    )
+    assert len(files) == 15
+    for file in files:
+        assert (tmp_path / "out" / file).read_bytes() == (tmp_path / "again" / file).read_bytes(), file
+
+
 def test_programs_are_readable_files(filled: Archive, tmp_path: Path) -> None:
     export_archive(filled, tmp_path / "out")
     plan = filled.program("plan")
@@ -168,7 +183,7 @@ def test_programs_are_readable_files(filled: Archive, tmp_path: Path) -> None:
 def test_one_run_is_carried_into_another_archive(filled: Archive, tmp_path: Path) -> None:
     filled.add_run(Run("other", "evaluate", "quiz", "v1"))
     filled.add_program(Program("z = 1", "elsewhere"))
-    counts = export_run(filled, "r", tmp_path / "out")
+    counts = export_archive(filled, tmp_path / "out", "r")
     assert counts["runs"] == 1
     assert counts["programs"] == 4
     with Archive(tmp_path / "b.db") as other:
