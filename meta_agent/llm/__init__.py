@@ -18,6 +18,7 @@ from meta_agent.llm.gateway import Gateway
 from meta_agent.llm.lane import Backend, Retries
 from meta_agent.llm.llm import LLM, Completion, Message, Request
 from meta_agent.llm.scripted import ScriptedLLM
+from meta_agent.llm.spans import spans_from_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,6 +90,8 @@ def open_gateway(
 ) -> Gateway:
     """Return a gateway to every model that :func:`open_backend` opens.
 
+    Its requests are traced where the environment asks for it (:mod:`meta_agent.llm.spans`).
+
     Args:
         cache: by default the user's own, at :func:`~meta_agent.llm.cache.default_path`.
         budget: what may be spent; by default anything.
@@ -106,4 +109,5 @@ def open_gateway(
         ledger=ledger,
         run=run,
         retries=retries,
+        spans=spans_from_environment(),
     )

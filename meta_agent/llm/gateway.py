@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from meta_agent.llm.llm import Completion, Request
+    from meta_agent.llm.spans import Spans
 
 Role = Literal["agent", "meta"]
 
@@ -42,6 +43,7 @@ class Gateway:
         ledger: is told of every completion, cached ones included, in the thread that asked for it.
         run: the run that the ledger's records name.
         retries: how long and how often a failing model is asked again.
+        spans: puts a span round each request; closed with this object.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Gateway:
         ledger: Callable[[Call], None] | None = None,
         run: str = "",
         retries: Retries | None = None,
+        spans: Spans | None = None,
     ) -> None:
         self.cache = Cache() if cache is None else cache
         self.budget = Budget() if budget is None else budget
@@ -60,6 +63,7 @@ class Gateway:
         self._ledger = ledger
         self._run = run
         self._retries = retries or Retries()
+        self._spans = spans
         self._lanes: dict[str, Future[Lane]] = {}
         self._opening = threading.Lock()
         self._flights: dict[str, Future[Completion]] = {}
@@ -76,7 +80,11 @@ class Gateway:
             UserError: no request to this model can succeed (unknown model, bad key).
         """
         key = request.key()
-        completion = self.cache.get(key) or self._fly(key, request)
+
+        def answer() -> Completion:
+            return self.cache.get(key) or self._fly(key, request)
+
+        completion = self._spans.around(request, role, self._run, answer) if self._spans else answer()
         self._learn_density(request, completion)
         if self._ledger is not None:
             self._ledger(self._call(key, request, role, completion))
@@ -94,6 +102,8 @@ class Gateway:
             if lane.exception() is None:
                 lane.result().close()
         self.cache.close()
+        if self._spans is not None:
+            self._spans.close()
 
     def __enter__(self) -> Self:
         return self
