@@ -6,6 +6,7 @@ whatever could steer it.
 
 from __future__ import annotations
 
+import difflib
 import time
 import unicodedata
 from collections import Counter
@@ -21,18 +22,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from rich.console import RenderableType
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
     from rich.tree import Tree
 
     from archive.archive import Archive, Standing
     from archive.ranking import Ranked
-    from archive.records import Claim, Evaluation, Split
+    from archive.records import Claim, Evaluation, Program, Split
 
 Row = dict[str, Any]
 
 _LONG = ("agent", "from", "domain", "reason")
 _FIGURES = {"shrunken": "corrected", "best": "P(best)", "wins": "wins", "mixture": "minimax"}
+
+LONGEST = 20_000
+"""Characters of one text that a terminal shows."""
+_NAMED_TASKS = 10
 
 SPLITS: tuple[Split, ...] = ("search", "selection", "test")
 
@@ -240,9 +246,19 @@ def _by_conditions(
 
 def printable(text: str) -> str:
     """Return text without what could steer a terminal or break its output: such characters become escapes."""
+    return "\n".join(line if line.isprintable() else _escaped(line) for line in text.split("\n"))
+
+
+def _escaped(line: str) -> str:
     unsafe = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-    return "".join(
-        c if c in "\n\t" or unicodedata.category(c) not in unsafe else ascii(c)[1:-1] for c in text
+    return "".join(c if c == "\t" or unicodedata.category(c) not in unsafe else ascii(c)[1:-1] for c in line)
+
+
+def clipped(text: str) -> str:
+    """Return :func:`printable` text, cut after :data:`LONGEST` characters with a word on how many are missing."""
+    more = len(text) - LONGEST
+    return printable(text[:LONGEST]) + (
+        f" ... ({more:,} characters more; --json has all)" if more > 0 else ""
     )
 
 
@@ -331,7 +347,7 @@ def comparison_lines(rows: Iterable[Row], first: str, second: str) -> Iterable[T
     """Yield :func:`comparison_rows` in words."""
     from rich.text import Text
 
-    a, b = printable(first), printable(second)
+    a, b = clipped(first), clipped(second)
     for row in rows:
         yield Text(
             printable(f"{row['domain']}, {row['split']} split, {row['model']}: {row['n']} shared tasks"),
@@ -342,37 +358,35 @@ def comparison_lines(rows: Iterable[Row], first: str, second: str) -> Iterable[T
             f"  difference {row['difference']:+.1%} (95% interval {row['low']:+.1%} to {row['high']:+.1%}), "
             f"{row['test']} p = {row['p']:.3g}"
         )
-        yield Text(f"  {a} alone solved more on {len(row['won'])} tasks, {b} on {len(row['lost'])}")
+        for name, won in ((a, row["won"]), (b, row["lost"])):
+            more = ", ..." if len(won) > _NAMED_TASKS else ""
+            named = f": {', '.join(won[:_NAMED_TASKS])}{more}" if won else ""
+            yield Text(f"  {name} did better on {len(won)} tasks{clipped(named)}")
+
+
+def difference_view(old: Program, new: Program) -> Iterable[RenderableType]:
+    """Yield the unified difference of two programs, up to :data:`LONGEST` characters of each source."""
+    before, after = (printable(one.source[:LONGEST]).splitlines() for one in (old, new))
+    lines = difflib.unified_diff(before, after, printable(old.name), printable(new.name), lineterm="")
+    yield _code("\n".join(lines), "diff")
 
 
 def program_view(sheet: Row) -> Iterable[RenderableType]:
     """Yield :func:`program_sheet` piece by piece: thought, code, parents, diffs, evaluations, failures."""
-    from rich.padding import Padding
-    from rich.syntax import Syntax
     from rich.text import Text
-
-    def code(source: str, language: str) -> Padding:
-        drawn = Syntax(
-            printable(source.rstrip()),
-            language,
-            theme="ansi_dark",
-            background_color="default",
-            word_wrap=True,
-        )
-        return Padding(drawn, (1, 2))
 
     yield Text.assemble(
         (printable(sheet["name"]), "bold"), (f"  {sheet['program']}  {sheet['origin']}", "dim")
     )
     if sheet["thought"]:
-        yield Text(printable(sheet["thought"]))
-    yield code(sheet["source"], "python")
+        yield Text(clipped(sheet["thought"]))
+    yield _code(sheet["source"], "python")
     for member in sheet["members"]:
         parents = ", ".join(f"{parent['name']} ({parent['program'][:8]})" for parent in member["parents"])
         line = f"run {member['run']}, generation {member['generation']}, slot {member['slot']}"
         yield Text(printable(line + (f", from {parents}" if parents else "")))
         if member["diff"]:
-            yield code(member["diff"], "diff")
+            yield _code(member["diff"], "diff")
     conditions = itemgetter("domain", "model", "run")
     for (domain, model, run), group in groupby(sorted(sheet["evaluations"], key=conditions), conditions):
         yield Text(printable(f"\n{domain}, {model}, run {run}"), "bold")
@@ -385,13 +399,13 @@ def program_view(sheet: Row) -> Iterable[RenderableType]:
     for kind, alarms in groupby(sheet["alarms"], itemgetter("kind")):
         first, *others = [alarm["words"] for alarm in alarms]
         more = f", and {len(others)} more" if others else ""
-        yield Text(printable(f"\nALARM ({kind}): {first}{more}"), "bold red")
+        yield Text(clipped(f"\nALARM ({kind}): {first}{more}"), "bold red")
     if sheet["claims"]:
         yield Text("\nclaimed where it was published, not measured here", "bold")
     for claim in sheet["claims"]:
-        yield Text(printable(f"{claim['what']}: {claim['text']} (run {claim['run']}, row {claim['row']})"))
+        yield Text(clipped(f"{claim['what']}: {claim['text']} (run {claim['run']}, row {claim['row']})"))
     for failure in sheet["failures"]:
-        yield Text(printable(f"{failure['rollouts']} rollouts failed: {failure['failure'].strip()}"), "red")
+        yield Text(clipped(f"{failure['rollouts']} rollouts failed: {failure['failure'].strip()}"), "red")
 
 
 def lineage_tree(archive: Archive, run: str) -> Tree:
@@ -435,7 +449,17 @@ def _text(text: str) -> Text:
     """Return model-written text as it is, never read as markup."""
     from rich.text import Text
 
-    return Text(printable(text))
+    return Text(clipped(text))
+
+
+def _code(source: str, language: str) -> Padding:
+    from rich.padding import Padding
+    from rich.syntax import Syntax
+
+    drawn = Syntax(
+        clipped(source.rstrip()), language, theme="ansi_dark", background_color="default", word_wrap=True
+    )
+    return Padding(drawn, (1, 2))
 
 
 def _agent(row: Row) -> Text:

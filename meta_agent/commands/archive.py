@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -101,7 +102,10 @@ def tree(run: str | None, place: str | None, as_json: bool) -> None:
 @_options(_place, _json)
 @click.option("--run", metavar="RUN", help="Compare within this run only.")
 def compare(first: str, second: str, place: str | None, as_json: bool, run: str | None) -> None:
-    """Compare two programs on the tasks that both were measured on: paired difference, interval, p value."""
+    """Compare two programs on the tasks that both were measured on.
+
+    Paired difference, interval, p value, the tasks that each did better on, and the difference of their code.
+    """
     from archive import ArchiveError, report
 
     with open_existing(place) as store:
@@ -111,7 +115,8 @@ def compare(first: str, second: str, place: str | None, as_json: bool, run: str 
         raise ArchiveError(
             f"{a.name} and {b.name} share no task under the same conditions: nothing to compare"
         )
-    _print(rows, as_json, report.comparison_lines(rows, a.name, b.name))
+    code = report.difference_view(b, a)
+    _print(rows, as_json, [*report.comparison_lines(rows, a.name, b.name), *code])
 
 
 @archive.command()
@@ -152,6 +157,63 @@ def best(
     rows = [report.ranked_row(one) for one in ranked[:limit]]
     table: list[RenderableType] = [report.standing_table(rows)]
     _print(rows, as_json, table if rows else [f"Nothing was measured on the {split} split yet."])
+
+
+@archive.command("report")
+@click.argument("run", required=False)
+@_options(_place)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write (default: RUN.html; an existing one is replaced).",
+)
+def report_(run: str | None, place: str | None, output: Path | None) -> None:
+    """Write RUN (default: the last one) as a single HTML file to mail: nothing in it is fetched or runs."""
+    from archive import page
+
+    with open_existing(place) as store:
+        chosen = store.run(run).id if run else _last_run(store)
+        file = output or Path(re.sub(r"[^A-Za-z0-9._-]+", "_", chosen) + ".html")
+        _write(file, lambda: file.write_text(page.html(store, chosen), encoding="utf-8"))
+    click.echo(f"{file}: {file.stat().st_size / 1000:,.0f} kB")
+
+
+@archive.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@_options(_place)
+@click.option("--run", metavar="RUN", help="Of this run (default: the last one).")
+@click.option(
+    "--split",
+    type=click.Choice(["search", "selection", "test"]),
+    default="search",
+    show_default=True,
+    help="Which tasks.",
+)
+@click.option(
+    "--against",
+    type=click.Choice(["tokens", "calls", "seconds", "usd", "time"]),
+    default="tokens",
+    show_default=True,
+    help="What a task costs, or the course of the run.",
+)
+def plot(file: Path, place: str | None, run: str | None, split: str, against: str) -> None:
+    """Draw a run into FILE (.png, .svg, .pdf): scores against cost with the Pareto front, or the best so far."""
+    from archive import ArchiveError, plots
+
+    need("matplotlib", "plots")
+    with open_existing(place) as store:
+        chosen = store.run(run).id if run else _last_run(store)
+        standings = store.standings(run=chosen, split=cast("Split", split))
+        members = store.members(chosen)
+    try:
+        if against == "time":
+            by_program = {one.evaluation.program: one for one in standings}
+            _write(file, lambda: plots.plot_progress(members, by_program, file))
+        else:
+            _write(file, lambda: plots.plot_cost(standings, against, file))
+    except ValueError as error:
+        raise ArchiveError(f"nothing to draw in {file}: {error}") from None
+    click.echo(str(file))
 
 
 @archive.command("export")
@@ -225,6 +287,15 @@ def _last_run(store: Archive) -> str:
     if not runs:
         raise ArchiveError(f"no runs in {store.name}: `adas search` makes one")
     return runs[-1].id
+
+
+def _write(file: Path, write: Callable[[], object]) -> None:
+    from meta_agent.errors import UserError
+
+    try:
+        write()
+    except OSError as error:
+        raise UserError(f"cannot write {file}: {error.strerror}") from None
 
 
 def _exporter(form: str) -> Callable[[Archive, Path, str | None], dict[str, int]]:

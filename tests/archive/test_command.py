@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from archive import Archive, ArchiveError, Run
 from meta_agent.commands.archive import archive as command
+from meta_agent.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,3 +136,40 @@ def test_other_forms_of_export(
 ) -> None:
     assert words in adas("export", str(tmp_path / "out"), "--as", form, "--run", "r")
     assert list((tmp_path / "out").glob(file))
+
+
+def test_a_comparison_names_tasks_and_shows_the_change(adas: Callable[..., str]) -> None:
+    shown = adas("compare", "repair", "direct")
+    assert "repair did better on 6 tasks: t2, t3, t4, t5, t6, t7" in shown
+    assert "direct did better on 0 tasks" in shown
+    assert "--- direct" in shown
+    assert "-    return 0" in shown
+    assert "+    return 3" in shown
+
+
+def test_a_report_and_plots_are_files(adas: Callable[..., str], tmp_path: Path) -> None:
+    assert "kB" in adas("report", "--output", str(tmp_path / "r.html"))
+    assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
+    for against in ("calls", "time"):
+        adas("plot", str(tmp_path / f"{against}.svg"), "--against", against)
+        assert "<svg" in (tmp_path / f"{against}.svg").read_text()
+    with pytest.raises(ArchiveError, match="nothing to draw"):
+        adas("plot", str(tmp_path / "x.svg"), "--split", "test")
+    with pytest.raises(ArchiveError, match="nothing to draw"):
+        adas("plot", str(tmp_path / "x.nonsense"))
+    with pytest.raises(UserError, match="cannot write"):
+        adas("report", "--output", str(tmp_path / "gone" / "r.html"))
+
+
+def test_hostile_text_is_inert_in_a_terminal(attacked: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    attacked.flush()
+    monkeypatch.setenv("ADAS_ARCHIVE", attacked.name)
+    first, second = (program.id for program in attacked.programs())
+    for arguments in (
+        ("list",), ("list", "--run", "h"), ("list", "--run", "h", "--failures"), ("show", first), ("tree",),
+        ("compare", first, second), ("best",), ("list", "--run", "h", "--json"),
+    ):  # fmt: skip
+        result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        assert not set(result.output) & set("\x1b\x07\0\u202e\ud800"), arguments
+        assert len(result.output) < 100_000
