@@ -221,9 +221,9 @@ def pages(options: argparse.Namespace) -> None:
             asked["nothing new"] = f"{run}/live?seen={found[1]}"
             slow = []
             for name, url in asked.items():
-                times = []
+                times, before = [], cpu_seconds(process)
                 for _ in range(options.repeats):
-                    start, before = time.perf_counter(), cpu_seconds(process)
+                    start = time.perf_counter()
                     answer = client.get(url)
                     times.append((time.perf_counter() - start) * 1e3)
                     assert answer.status_code in (200, 204), (name, answer.status_code, answer.text[:300])
@@ -231,7 +231,7 @@ def pages(options: argparse.Namespace) -> None:
                 slow += [name] * (median > 300)
                 print(
                     f"{name:28} first {times[0]:6.0f} ms, median {median:6.0f} ms, {len(answer.content) / 1e3:6.0f} kB,"
-                    f" {1e3 * (cpu_seconds(process) - before):.0f} ms of CPU",
+                    f" {1e3 * (cpu_seconds(process) - before) / options.repeats:4.0f} ms of CPU",
                     flush=True,
                 )
             print(json.dumps({"slower_than_300_ms": slow, **memory(process)}))
@@ -297,10 +297,10 @@ def live(options: argparse.Namespace) -> None:
 
 
 def watch(address: str, run: str, done: threading.Event, delays: list[float]) -> None:
-    """Ask each second, as the page does; note how old the newest rollout is when it first shows."""
+    """Ask as often as the page does; note how old the newest rollout is when it first shows."""
     seen, shown = -1, set[str]()
     with httpx.Client(base_url=address, timeout=30) as client:
-        while not done.wait(1.0):
+        while not done.wait(0.7):
             answer = client.get(f"/runs/{run}/live?seen={seen}")
             if answer.status_code != 200:
                 continue
