@@ -42,7 +42,7 @@ class Spans:
         """Return what ``complete`` returns, measured by a span; what it raises is named there by its type only."""
         from opentelemetry.trace import SpanKind, Status, StatusCode
 
-        asked = {
+        asked: dict[str, str | int | float] = {
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": _provider(request.model),
             "gen_ai.request.model": request.model,
