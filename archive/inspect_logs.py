@@ -8,6 +8,7 @@ the tasks either: the input of a sample is the first prompt that was sent for it
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,9 @@ def export_inspect(archive: Archive, folder: Path, run: str | None = None) -> di
             rollouts = archive.rollouts(evaluation.id)
             log = _log(standing, programs[evaluation.program], rollouts)
             began = datetime.fromtimestamp(evaluation.created, UTC).strftime("%Y-%m-%dT%H-%M-%S+00-00")
-            write_eval_log(log, str(folder / f"{began}_{evaluation.split}_{evaluation.id}.eval"))
+            # Inspect reads the task's name between the underscores.
+            task = re.sub(r"[^A-Za-z0-9]+", "-", f"{evaluation.domain}-{evaluation.split}")[-60:]
+            write_eval_log(log, str(folder / f"{began}_{task}_{evaluation.id}.eval"))
             counts["logs"] += 1
             counts["samples"] += len(rollouts)
     return counts

@@ -99,6 +99,7 @@ def plot_progress(members: Sequence[Member], standings: dict[str, Standing], fil
         for position, member in enumerate(members):
             if one := standings.get(member.program):
                 _point(axes, position, one, marked=any(step.position == position for step in steps))
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("programs, in the order in which they were kept")
         axes.legend(loc="lower right")
 

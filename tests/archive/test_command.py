@@ -127,7 +127,7 @@ def test_the_whole_command_ends_with_code_2(tmp_path: Path) -> None:
     [
         ("csv", "rollouts.csv", "40 rollouts"),
         ("parquet", "rollouts.parquet", "40 rollouts"),
-        ("inspect", "*_search_*.eval", "4 logs, 40 samples"),
+        ("inspect", "*_quiz-search_*.eval", "4 logs, 40 samples"),
         ("wandb", "run-001-r/files/wandb-history.jsonl", "1 runs, 4 steps"),
     ],
 )

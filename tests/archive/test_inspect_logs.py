@@ -55,7 +55,7 @@ def test_the_calls_of_a_rollout_are_messages_and_events(filled: Archive, tmp_pat
     filled.add_evaluation(one)
     filled.add_rollout(Rollout(one.id, "q", 0.5, "That.", trace=steps, seconds=3.0, created=1000.0))
     assert export_inspect(filled, tmp_path / "logs", "r")["logs"] == 5
-    (path,) = (tmp_path / "logs").glob(f"*_selection_{one.id}.eval")
+    (path,) = (tmp_path / "logs").glob(f"*_quiz-selection_{one.id}.eval")
     log = read_eval_log(str(path))
     assert log.status == "cancelled"  # one task of two
     assert log.samples is not None

@@ -42,7 +42,7 @@ def test_a_report_tells_of_the_run(filled: Archive) -> None:
         "return 2",
         "└── plan",
         "2 failed attempts",
-        "was not opened",
+        "Nothing was measured on it",
     ):
         assert word in page.text, word
     assert "49.0%" in page.text
