@@ -80,6 +80,8 @@ def plot_progress(members: Sequence[Member], standings: dict[str, Standing], fil
         ImportError: matplotlib is not installed (``pip install "meta-agent-search[plots]"``).
         ValueError: No member was measured, or the ending of the file's name means nothing to matplotlib.
     """
+    from matplotlib.ticker import MaxNLocator
+
     steps = best_so_far(members, standings)
     if not steps:
         raise ValueError("no program of this run was measured on this split")
@@ -99,7 +101,7 @@ def plot_progress(members: Sequence[Member], standings: dict[str, Standing], fil
         for position, member in enumerate(members):
             if one := standings.get(member.program):
                 _point(axes, position, one, marked=any(step.position == position for step in steps))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("programs, in the order in which they were kept")
         axes.legend(loc="lower right")
 
