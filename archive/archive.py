@@ -110,6 +110,31 @@ class Standing:
     seconds: float
 
 
+_SCORED, _CALLED = schema.rollouts.c, schema.calls.c
+ROLLOUT_SUMS = (
+    func.count(),
+    func.sum(_SCORED.score),
+    func.sum(_SCORED.score * _SCORED.score),
+    func.sum(_SCORED.calls),
+    func.sum(_SCORED.prompt_tokens),
+    func.sum(_SCORED.completion_tokens),
+    func.coalesce(func.sum(_SCORED.cost_usd), 0.0),
+    func.count(_SCORED.cost_usd),
+    func.sum(_SCORED.seconds),
+)
+"""What :func:`standing` is made of: number of rollouts; sums of score, squared score, calls, prompt and completion
+tokens, and cost; number of those whose cost is known; sum of seconds."""
+CALL_SUMS = (
+    func.count(),
+    func.coalesce(func.sum(_CALLED.prompt_tokens), 0),
+    func.coalesce(func.sum(_CALLED.completion_tokens), 0),
+    func.coalesce(func.sum(_CALLED.cost_usd), 0.0),
+    func.count(_CALLED.cost_usd),
+)
+"""What :class:`Spent` is made of: number of calls; sums of prompt and completion tokens, and cost; number of those
+whose cost is known."""
+
+
 class Archive:
     """An append-only store of runs, programs, lineage, failures, evaluations, rollouts and model calls.
 
@@ -438,14 +463,8 @@ class Archive:
     def spent(self, run: str) -> Spent:
         """Return what the uncached calls of a run came to."""
         call = schema.calls.c
-        sums = select(
-            func.count(),
-            func.coalesce(func.sum(call.prompt_tokens), 0),
-            func.coalesce(func.sum(call.completion_tokens), 0),
-            func.coalesce(func.sum(call.cost_usd), 0.0),
-            func.count(call.cost_usd),
-        ).where(call.run == run, call.cached.is_(False))
-        n, prompt, completion, cost, priced = self._rows(sums)[0]
+        sums = select(*CALL_SUMS).where(call.run == run, call.cached.is_(False))
+        n, prompt, completion, cost, priced = self.rows(sums)[0]
         return Spent(n, int(prompt), int(completion), float(cost) if priced == n else None)
 
     def matrix(self, evaluations: Sequence[Evaluation]) -> OutcomeMatrix:
@@ -462,7 +481,7 @@ class Archive:
         rollout = schema.rollouts.c
         cells: dict[str, dict[str, float]] = {e.id: {} for e in evaluations}
         wanted = select(rollout.evaluation, rollout.task, rollout.score).where(rollout.evaluation.in_(cells))
-        for evaluation, task, score in self._rows(wanted):
+        for evaluation, task, score in self.rows(wanted):
             cells[evaluation][task] = score
         tasks = sorted({task for row in cells.values() for task in row})
         scores = tuple(tuple(cells[e.id].get(task) for task in tasks) for e in evaluations)
@@ -478,26 +497,14 @@ class Archive:
         """Return the evaluations that fit and have a rollout, each with its figures, oldest first."""
         fits = _equal(schema.evaluations, run=run, program=program, split=split, domain=domain)
         evaluation, rollout, one = schema.evaluations.c, schema.rollouts.c, schema.programs.c
-        score = rollout.score
         sums = (
-            select(
-                rollout.evaluation,
-                func.count(),
-                func.sum(score),
-                func.sum(score * score),
-                func.sum(rollout.calls),
-                func.sum(rollout.prompt_tokens),
-                func.sum(rollout.completion_tokens),
-                func.sum(rollout.cost_usd),
-                func.count(rollout.cost_usd),
-                func.sum(rollout.seconds),
-            )
+            select(rollout.evaluation, *ROLLOUT_SUMS)
             .where(rollout.evaluation.in_(select(evaluation.id).where(fits)))
             .group_by(rollout.evaluation)
         )
-        summed = {row[0]: tuple(row)[1:] for row in self._rows(sums)}
+        summed = {row[0]: tuple(row)[1:] for row in self.rows(sums)}
         theirs = one.id.in_(select(evaluation.program).where(fits))
-        names = dict(map(tuple, self._rows(select(one.id, one.name).where(theirs)))) if summed else {}
+        names = dict(map(tuple, self.rows(select(one.id, one.name).where(theirs)))) if summed else {}
         return [
             standing(e, names[e.program], *summed[e.id])
             for e in self._select(Evaluation, fits)
@@ -522,9 +529,17 @@ class Archive:
         )
         return ranked[:limit]
 
-    def rows(self, statement: Select[Any]) -> Sequence[Any]:
-        """Return what a SELECT over the tables of :mod:`archive.schema` finds."""
-        return self._rows(statement)
+    def rows(self, statement: Select[Any], *, fresh: bool = True) -> Sequence[Any]:
+        """Return what a SELECT over the tables of :mod:`archive.schema` finds.
+
+        Args:
+            statement: What to look for.
+            fresh: Commit what waits first, so that it is found too.
+        """
+        if fresh:
+            self.flush()
+        with self._read() as connection:
+            return connection.execute(statement).all()
 
     # Inside
 
@@ -575,17 +590,17 @@ class Archive:
     def _known_tasks(self, evaluation: str) -> set[str]:
         if evaluation not in self._tasks:
             held = schema.rollouts.c
-            if not self._rows(
+            if not self.rows(
                 select(schema.evaluations.c.id).where(schema.evaluations.c.id == evaluation), fresh=False
             ):
                 raise ArchiveError(f"no evaluation {evaluation!r} in {self.name}: add it before its rollouts")
-            rows = self._rows(select(held.task).where(held.evaluation == evaluation), fresh=False)
+            rows = self.rows(select(held.task).where(held.evaluation == evaluation), fresh=False)
             self._tasks[evaluation] = {row[0] for row in rows}
         return self._tasks[evaluation]
 
     def _check_run(self, run: str) -> None:
         if run not in self._run_ids:
-            if not self._rows(select(schema.runs.c.id).where(schema.runs.c.id == run), fresh=False):
+            if not self.rows(select(schema.runs.c.id).where(schema.runs.c.id == run), fresh=False):
                 raise ArchiveError(f"no run {run!r} in {self.name}: add it before its calls")
             self._run_ids.add(run)
 
@@ -671,13 +686,7 @@ class Archive:
                 raise ArchiveError(f"{what} is there already with another {name}: an archive is append-only")
 
     def _select(self, kind: type[R], *conditions: ColumnElement[bool]) -> list[R]:
-        return [kind(**row._asdict()) for row in self._rows(_selection(kind).where(*conditions))]
-
-    def _rows(self, statement: Select[Any], *, fresh: bool = True) -> Sequence[Any]:
-        if fresh:
-            self.flush()
-        with self._read() as connection:
-            return connection.execute(statement).all()
+        return [kind(**row._asdict()) for row in self.rows(_selection(kind).where(*conditions))]
 
     def _only(self, found: list[R], what: str, key: str) -> R:
         if len(found) == 1:
@@ -848,8 +857,7 @@ def standing(evaluation: Evaluation, name: str, *figures: Any) -> Standing:
     Args:
         evaluation: Whose rollouts were summed.
         name: Of its program.
-        figures: Number of rollouts; sums of score, squared score, calls, prompt and completion tokens, and cost; number
-            of those whose cost is known; sum of seconds.
+        figures: What :data:`ROLLOUT_SUMS` selects.
     """
     n, total, squares, calls, prompt, completion, cost, priced, seconds = figures
     mean = interval_from_sums(n, total, squares)

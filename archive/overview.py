@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, func, literal_column, select, true
 
 from archive import schema
-from archive.archive import Spent, standing
+from archive.archive import CALL_SUMS, ROLLOUT_SUMS, Spent, standing
 from archive.errors import ArchiveError
 from archive.records import Evaluation, Member
 
@@ -29,18 +29,6 @@ if TYPE_CHECKING:
 PATIENCE_S = 5.0
 _FEW = 500  # ids that one statement may name
 _MINUTE_S = 60.0
-_ROLLOUTS = schema.rollouts.c
-_SUMS = (
-    func.count(),
-    func.sum(_ROLLOUTS.score),
-    func.sum(_ROLLOUTS.score * _ROLLOUTS.score),
-    func.sum(_ROLLOUTS.calls),
-    func.sum(_ROLLOUTS.prompt_tokens),
-    func.sum(_ROLLOUTS.completion_tokens),
-    func.coalesce(func.sum(_ROLLOUTS.cost_usd), 0.0),
-    func.count(_ROLLOUTS.cost_usd),
-    func.sum(_ROLLOUTS.seconds),
-)
 
 
 @dataclass(slots=True)
@@ -63,6 +51,11 @@ class RunFigures:
     def asked(self) -> int:
         """Return the rollouts that the evaluations begun so far were asked for."""
         return sum(evaluation.tasks for evaluation in self.evaluations.values())
+
+    @property
+    def proposers(self) -> list[str]:
+        """Return who wrote its members, by name."""
+        return sorted({member.proposer for member in self.members.values() if member.proposer})
 
     @property
     def generation(self) -> int:
@@ -190,15 +183,7 @@ class Overview:
 
     def _take_members(self, new: ColumnElement[bool]) -> None:
         held = schema.members.c
-        wanted = (
-            held.run,
-            held.program,
-            held.generation,
-            held.slot,
-            held.parents,
-            held.repairs,
-            held.proposer,
-        )
+        wanted = (held[one.name] for one in fields(Member) if one.name != "diff")
         for row in self.archive.rows(select(*wanted).where(new).order_by(held.generation, held.slot)):
             self.runs[row.run].members[row.program] = Member(**row._asdict())
 
@@ -216,14 +201,7 @@ class Overview:
 
     def _take_calls(self, new: ColumnElement[bool]) -> None:
         call = schema.calls.c
-        sums = (
-            func.count(),
-            func.sum(call.prompt_tokens),
-            func.sum(call.completion_tokens),
-            func.coalesce(func.sum(call.cost_usd), 0.0),
-            func.count(call.cost_usd),
-        )
-        wanted = select(call.run, *sums).where(new, call.cached.is_(False)).group_by(call.run)
+        wanted = select(call.run, *CALL_SUMS).where(new, call.cached.is_(False)).group_by(call.run)
         for run, n, prompt, completion, cost, priced in self.archive.rows(wanted):
             old = self.runs[run].spent
             known = old.cost_usd is not None and priced == n
@@ -235,7 +213,8 @@ class Overview:
             )
 
     def _take_rollouts(self, new: ColumnElement[bool]) -> None:
-        wanted = select(_ROLLOUTS.evaluation, *_SUMS).where(new).group_by(_ROLLOUTS.evaluation)
+        evaluated = schema.rollouts.c.evaluation
+        wanted = select(evaluated, *ROLLOUT_SUMS).where(new).group_by(evaluated)
         touched: set[str] = set()
         changed: list[str] = []
         for evaluation, *sums in self.archive.rows(wanted):

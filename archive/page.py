@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archive import lineage, report
-from archive.views import cost_a_task
-from archive.web import charts, figures, text
+from archive.views import by_split
+from archive.web import charts, text
+from archive.web.templates import HERE, templates
 
 if TYPE_CHECKING:
     from archive.archive import Archive
 
-_WEB = Path(__file__).parent / "web"
 _SHOWN = 10
 """Programs that are shown with their code."""
 _LISTED = 100
@@ -35,36 +35,24 @@ def html(archive: Archive, run: str) -> str:
     Raises:
         ArchiveError: There is no such run.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    templates = Environment(
-        loader=FileSystemLoader([Path(__file__).parent, _WEB / "templates"]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters.update(figures.FILTERS, inert=text.inert, clip=text.clip, code=text.code)
     members = archive.members(run)
     programs = {program.id: program for program in archive.programs()}
-    by_split = {
-        split: {s.evaluation.program: s for s in archive.standings(run=run, split=split)}
-        for split in report.SPLITS
-    }
+    split_standings = by_split(archive, run)
     best = archive.best(run=run, limit=_SHOWN)
-    tested = sorted(by_split["test"].values(), key=lambda s: -s.mean)
+    tested = sorted(split_standings["test"].values(), key=lambda s: -s.mean)
     place = {member.program: member for member in members}
     failures = report.failure_rows(archive, run)
-    return templates.get_template("page.html").render(
-        css=(_WEB / "static" / "viewer.css").read_text(encoding="utf-8"),
+    template = templates(Path(__file__).parent).get_template("page.html")
+    return template.render(
+        css=(HERE / "static" / "viewer.css").read_text(encoding="utf-8"),
         run=archive.run(run),
         settings=json.dumps(archive.run(run).config, indent=2, sort_keys=True),
         now=time.time(),
         spent=archive.spent(run),
         members=members[:_LISTED],
         kept=len(members),
-        by_split=by_split,
-        splits=[split for split in report.SPLITS if by_split[split]],
+        by_split=split_standings,
+        splits=[split for split in report.SPLITS if split_standings[split]],
         programs=programs,
         tested=tested,
         pairs=[
@@ -73,14 +61,13 @@ def html(archive: Archive, run: str) -> str:
             for row in report.comparison_rows(archive, a.evaluation.program, b.evaluation.program, run)
             if row["split"] == "test"
         ],
-        over_time=charts.over_time(members, by_split["search"]),
-        against_cost=charts.against_cost(list(by_split["search"].values()), "tokens"),
+        over_time=charts.over_time(members, split_standings["search"]),
+        against_cost=charts.against_cost(list(split_standings["search"].values()), "tokens"),
         tree=lineage.tree(lineage.graph(members, programs.values()))[:_LONGEST_TREE],
         shown=[(one, programs[one.evaluation.program], place.get(one.evaluation.program)) for one in best],
         failed=len(failures),
         failure_line=report.failure_line(failures) if failures else "",
         alarms=archive.alarms(run)[:_LISTED],
         drops=len(archive.drops(run)),
-        cost_a_task=cost_a_task,
         diff=text.difference,
     )

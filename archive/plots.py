@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archive.report import printable
-from archive.views import best_so_far, cost_a_task, front
+from archive.views import UNITS, best_so_far, cost_a_task, front
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from archive.archive import Standing
     from archive.records import Member
 
-UNITS = {
-    "tokens": "tokens a task",
-    "calls": "calls a task",
-    "seconds": "seconds a task",
-    "usd": "dollars a task",
-}
 _NAMED = 12  # more names than that hide each other
 
 
@@ -30,7 +24,7 @@ def plot_cost(standings: Sequence[Standing], unit: str, file: Path) -> None:
 
     Args:
         standings: At least one with a known cost.
-        unit: One of :data:`UNITS`.
+        unit: One of :data:`~archive.views.UNITS`.
         file: What to write.
 
     Raises:

@@ -11,9 +11,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from archive.exchange import begin
-from archive.report import SPLITS
 from archive.tables import portable
-from archive.views import best_so_far, cost_a_task
+from archive.views import best_so_far, by_split, cost_a_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,10 +70,8 @@ def _write(archive: Archive, run: Run, files: Path) -> int:
 def _history(archive: Archive, run: str) -> Iterator[dict[str, Any]]:
     members = archive.members(run)
     names = {program.id: program.name for program in archive.programs(run)}
-    by_split = {
-        split: {s.evaluation.program: s for s in archive.standings(run=run, split=split)} for split in SPLITS
-    }
-    best = {step.position: step.standing.mean for step in best_so_far(members, by_split["search"])}
+    standings = by_split(archive, run)
+    best = {step.position: step.standing.mean for step in best_so_far(members, standings["search"])}
     best_yet = None
     for position, member in enumerate(members):
         best_yet = best.get(position, best_yet)
@@ -88,8 +85,8 @@ def _history(archive: Archive, run: str) -> Iterator[dict[str, Any]]:
             "repairs": member.repairs,
             "search/best": best_yet,
         }
-        for split, standings in by_split.items():
-            if standing := standings.get(member.program):
+        for split, measured in standings.items():
+            if standing := measured.get(member.program):
                 figures = {
                     "mean": standing.mean,
                     "low": standing.low,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from archive.report import SPLITS
 from archive.statistics import pareto
 
 if TYPE_CHECKING:
@@ -14,8 +15,16 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from archive.archive import Standing
-    from archive.records import Member
+    from archive.archive import Archive, Standing
+    from archive.records import Member, Split
+
+UNITS = {
+    "tokens": "tokens a task",
+    "usd": "dollars a task",
+    "calls": "calls a task",
+    "seconds": "seconds a task",
+}
+"""What a cost may be counted in, and what a chart calls it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +34,14 @@ class Step:
     position: int
     """How many members came before it."""
     standing: Standing
+
+
+def by_split(archive: Archive, run: str) -> dict[Split, dict[str, Standing]]:
+    """Return how the programs of a run stand on each split, by the id of the program."""
+    found: dict[Split, dict[str, Standing]] = {split: {} for split in SPLITS}
+    for standing in archive.standings(run=run):
+        found[standing.evaluation.split][standing.evaluation.program] = standing
+    return found
 
 
 def best_so_far(members: Sequence[Member], standings: dict[str, Standing]) -> list[Step]:
@@ -45,7 +62,7 @@ def best_so_far(members: Sequence[Member], standings: dict[str, Standing]) -> li
 
 
 def cost_a_task(standing: Standing, unit: str) -> float | None:
-    """Return what one task took: ``tokens``, ``calls``, ``seconds`` or ``usd`` (None when a price is unknown)."""
+    """Return what one task took: one of :data:`UNITS` (None when a price is unknown)."""
     total: float | None
     if unit == "tokens":
         total = standing.prompt_tokens + standing.completion_tokens

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from fastapi import FastAPI, Form, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy import func, literal_column, select
 from starlette.exceptions import HTTPException
 
@@ -27,9 +26,10 @@ from archive import report, schema
 from archive.errors import ArchiveError
 from archive.overview import Overview
 from archive.records import Member, Remark, Rollout
-from archive.views import cost_a_task
-from archive.web import charts, figures, heat, text, tree
+from archive.views import UNITS, cost_a_task
+from archive.web import charts, heat, text, tree
 from archive.web.guard import LOOPBACK, Guard
+from archive.web.templates import HERE, templates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,14 +40,13 @@ if TYPE_CHECKING:
     from archive.overview import RunFigures
     from archive.records import Split
 
-HERE = Path(__file__).parent
 PAGE = 50
 """Rows of a table on one page."""
 STEPS = 100
 """Steps of a rollout on one page."""
 LONGEST_REMARK = 10_000
 _PATIENCE_S = 0.3  # a first look that takes longer is waited for on a page of its own
-_UNITS = ("tokens", "usd", "calls", "seconds")
+_UNITS = tuple(UNITS)
 _ORDERS = ("score", "mean", "generation", "name", "cost")
 
 
@@ -89,17 +88,8 @@ class Desk:
         self._overview = Overview(archive)
         self._reading = threading.Lock()
         self._read = threading.Event()
-        self._templates = Environment(
-            loader=FileSystemLoader(HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._templates.filters.update(figures.FILTERS, inert=text.inert, clip=text.clip, code=text.code)
-        self._templates.globals.update(
-            allow_edit=allow_edit, archive_name=Path(archive.name).name, cost_a_task=cost_a_task
-        )
+        self._templates = templates()
+        self._templates.globals.update(allow_edit=allow_edit, archive_name=Path(archive.name).name)
         threading.Thread(target=self._read_first, daemon=True).start()
 
     def _read_first(self) -> None:
@@ -185,19 +175,17 @@ Number = Annotated[int, Query(ge=1, le=1_000_000)]
 def _add_run_pages(app: FastAPI, desk: Desk) -> None:  # noqa: C901
     archive = desk.archive
 
-    def runs_page(template: str, number: int) -> Response:
+    def runs_page(template: str, number: int, seen: int = -1) -> Response:
         with desk.look() as overview:
+            if overview.version == seen:
+                return Response(status_code=204)
             runs = list(reversed(overview.runs.values()))
             page = Page(number, PAGE, len(runs))
             shown = [
                 {
                     "figures": one,
-                    "best": max(
-                        overview.standings(one.run.id, "search").values(), key=lambda s: s.low, default=None
-                    ),
-                    "test": max(
-                        overview.standings(one.run.id, "test").values(), key=lambda s: s.low, default=None
-                    ),
+                    "best": _surest(overview.standings(one.run.id, "search")),
+                    "test": _surest(overview.standings(one.run.id, "test")),
                 }
                 for one in runs[page.start : page.end]
             ]
@@ -209,13 +197,12 @@ def _add_run_pages(app: FastAPI, desk: Desk) -> None:  # noqa: C901
 
     @app.get("/live")
     def runs_live(page: Number = 1, seen: int = -1) -> Response:
+        return runs_page("runs_live.html", page, seen)
+
+    def run_page(template: str, run: str, split: str, unit: str, seen: int = -1) -> Response:
         with desk.look() as overview:
             if overview.version == seen:
                 return Response(status_code=204)
-        return runs_page("runs_live.html", page)
-
-    def run_page(template: str, run: str, split: str, unit: str) -> Response:
-        with desk.look() as overview:
             held = _figures(overview, run)
             standings = overview.standings(run, _split(split))
             unit = _one_of(unit, _UNITS)
@@ -246,10 +233,7 @@ def _add_run_pages(app: FastAPI, desk: Desk) -> None:  # noqa: C901
 
     @app.get("/runs/{run}/live")
     def run_live(run: str, split: str = "search", unit: str = "tokens", seen: int = -1) -> Response:
-        with desk.look() as overview:
-            if overview.version == seen:
-                return Response(status_code=204)
-        return run_page("run_live.html", run, split, unit)
+        return run_page("run_live.html", run, split, unit, seen)
 
     @app.get("/runs/{run}/lineage")
     def lineage(
@@ -269,7 +253,7 @@ def _add_run_pages(app: FastAPI, desk: Desk) -> None:  # noqa: C901
                 start=start,
                 step=tree.MOST_CHILDREN,
                 proposer=proposer,
-                proposers=sorted({m.proposer for m in held.members.values() if m.proposer}),
+                proposers=held.proposers,
                 trail=[(one, overview.names.get(one, "?")) for one in tree.path_to(held.members, root)],
                 names=overview.names,
             )
@@ -306,7 +290,7 @@ def _add_run_pages(app: FastAPI, desk: Desk) -> None:  # noqa: C901
                 split=_split(split),
                 splits=report.SPLITS,
                 proposer=proposer,
-                proposers=sorted({m.proposer for m in held.members.values() if m.proposer}),
+                proposers=held.proposers,
                 q=q,
                 names=overview.names,
             )
@@ -535,6 +519,11 @@ def _add_rollout_pages(app: FastAPI, desk: Desk) -> None:
         value = holder.get(field, "")
         words = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
         return PlainTextResponse(words.encode("utf-8", "backslashreplace"))
+
+
+def _surest(standings: dict[str, Standing]) -> Standing | None:
+    """Return the standing whose interval begins highest."""
+    return max(standings.values(), key=lambda one: one.low, default=None)
 
 
 def _rank(order: str, generation: int, slot: int, name: str, held: Standing | None) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from archive.views import best_so_far, cost_a_task, front
+from archive.views import UNITS, best_so_far, cost_a_task, front
 from archive.web import figures
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def against_cost(standings: Sequence[Standing], unit: str) -> Chart | None:
         line += f"H{at[0]}V{at[1]}" if line else f"M{at[0]} {at[1]}"
     return Chart(
         title="Score against cost",
-        across={"usd": "dollars a task", "seconds": "seconds a task"}.get(unit, f"{unit} a task"),
+        across=UNITS[unit],
         x=x,
         y=y,
         dots=dots,

@@ -26,11 +26,6 @@ _DIFF_LINES = 4_000
 _FORMAT = HtmlFormatter(nowrap=True)
 
 
-def inert(text: str) -> str:
-    """Return text in which whatever could steer a terminal or reorder a line has become a visible escape."""
-    return "\n".join(line if line.isprintable() else printable(line) for line in text.split("\n"))
-
-
 @dataclass(frozen=True, slots=True)
 class Piece:
     """A text as far as a page shows it."""
@@ -45,7 +40,7 @@ def clip(text: str, found: str = "", longest: int = LONGEST) -> Piece:
     start = 0
     if found and (at := text.casefold().find(found.casefold())) > longest // 2:
         start = at - longest // 4
-    shown = inert(text[start : start + longest])
+    shown = printable(text[start : start + longest])
     return Piece(mark(("… " if start else "") + shown, found), len(text) - len(text[start : start + longest]))
 
 
@@ -60,7 +55,7 @@ def mark(text: str, found: str) -> Markup:
 
 def code(source: str) -> list[Markup]:
     """Return the lines of Python source, coloured; beyond :data:`LONGEST_CODE` characters they are plain, then cut."""
-    text = inert(source[: 2 * LONGEST_CODE])
+    text = printable(source[: 2 * LONGEST_CODE])
     if len(text) > LONGEST_CODE:
         return [escape(line) for line in text.split("\n")]
     # Safe: pygments escapes the text, and what it adds are spans with classes of its own.
@@ -70,7 +65,10 @@ def code(source: str) -> list[Markup]:
 def difference(old: str, new: str) -> list[tuple[str, str]]:
     """Return the unified diff of two sources as (``add``, ``del``, ``hunk`` or ``same``, line)."""
     lines: Iterable[str] = difflib.unified_diff(
-        inert(old[:LONGEST_CODE]).splitlines(), inert(new[:LONGEST_CODE]).splitlines(), lineterm="", n=3
+        printable(old[:LONGEST_CODE]).splitlines(),
+        printable(new[:LONGEST_CODE]).splitlines(),
+        lineterm="",
+        n=3,
     )
     kinds = {"+": "add", "-": "del", "@": "hunk"}
     return [(kinds.get(line[:1], "same"), line) for line in islice(lines, 2, _DIFF_LINES)]

@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 _place = click.option(
     "--archive", "place", metavar="PATH", help="The archive (default: the one `adas search` uses)."
 )
+_split = click.option(
+    "--split",
+    type=click.Choice(["search", "selection", "test"]),
+    default="search",
+    show_default=True,
+    help="Which tasks.",
+)
 _NEEDS = {"parquet": "pyarrow", "inspect": "inspect_ai"}
 """The package that a form of export needs; the extra is called like the form."""
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -123,13 +130,7 @@ def compare(first: str, second: str, place: str | None, as_json: bool, run: str 
 @_options(_place, _json)
 @click.option("--run", metavar="RUN", help="Of this run only.")
 @click.option("--domain", help="On this domain only.")
-@click.option(
-    "--split",
-    type=click.Choice(["search", "selection", "test"]),
-    default="search",
-    show_default=True,
-    help="Which tasks.",
-)
+@_split
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many.")
 @click.option(
     "--by",
@@ -182,13 +183,7 @@ def report_(run: str | None, place: str | None, output: Path | None) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @_options(_place)
 @click.option("--run", metavar="RUN", help="Of this run (default: the last one).")
-@click.option(
-    "--split",
-    type=click.Choice(["search", "selection", "test"]),
-    default="search",
-    show_default=True,
-    help="Which tasks.",
-)
+@_split
 @click.option(
     "--against",
     type=click.Choice(["tokens", "calls", "seconds", "usd", "time"]),
