@@ -1,7 +1,8 @@
-"""The whole suite may talk to this machine only."""
+"""The whole suite may talk to this machine only, and finds no event loop that it did not start."""
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import sys
 
@@ -37,3 +38,9 @@ def _refuse_network(event: str, args: tuple[object, ...]) -> None:
 def _loopback_only() -> None:
     """Refuse any connection or look-up beyond loopback, from here on, in this process."""
     sys.addaudithook(_refuse_network)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_implicit_loop() -> None:
+    """Keep libraries from making an event loop by asking for one: nobody would close it."""
+    asyncio.set_event_loop(None)

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,16 +10,9 @@ from meta_agent.assistant.admission import Gate, Key, Keys, RefusedError, Ticket
 from meta_agent.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
     from pathlib import Path
 
 TOKEN = "a-token-of-sixteen-or-more"
-
-
-def run(scene: Coroutine[Any, Any, None]) -> None:
-    """Run a scene in a thread of its own: ``asyncio.run`` drops the event loop that somebody left in this one, unclosed."""
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, scene).result()
 
 
 def key(**limits: int) -> Key:
@@ -136,7 +128,7 @@ def test_a_gate_lets_in_in_turn_and_refuses_what_is_too_much() -> None:
         assert order == [2, 3]
         assert (gate.working, gate.waiting) == (0, 0)
 
-    run(scene())
+    asyncio.run(scene())
 
 
 def test_a_place_that_is_given_up_goes_to_the_next() -> None:
@@ -159,4 +151,4 @@ def test_a_place_that_is_given_up_goes_to_the_next() -> None:
         after.release()
         assert (gate.working, gate.waiting) == (0, 0)
 
-    run(scene())
+    asyncio.run(scene())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -53,9 +52,7 @@ def run(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
     async def in_time() -> None:
         await asyncio.wait_for(scene(), 100)
 
-    # In a thread of its own: asyncio.run drops the event loop that somebody left in this one, unclosed.
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, in_time()).result()
+    asyncio.run(in_time())
 
 
 def text(result: Any) -> str:
