@@ -222,7 +222,7 @@ def _add_run_pages(app: FastAPI, desk: Desk) -> None:  # noqa: C901
                 config=json.dumps(held.run.config, indent=2, sort_keys=True, ensure_ascii=False),
                 alarms=archive.alarms(run)[:PAGE],
                 openings=archive.openings(run),
-                remarks=[one for one in archive.remarks(run) if one.kind == "pin"],
+                pinned=_pinned(archive.remarks()),
                 names=overview.names,
                 version=overview.version,
             )
@@ -417,7 +417,7 @@ def _add_program_pages(app: FastAPI, desk: Desk) -> None:
                 run=run,
                 held=overview.runs.get(run),
                 tags=_standing_tags(remarks),
-                pinned=_pinned(remarks),
+                pinned=one.id in _pinned(remarks),
                 remarks=remarks,
                 deploy=f"adas deploy {one.id} --to agent --archive {shlex.quote(archive.name)}",
             )
@@ -601,9 +601,10 @@ def _standing_tags(remarks: list[Remark]) -> list[str]:
     return list(tags)
 
 
-def _pinned(remarks: list[Remark]) -> bool:
-    pins = [one.kind for one in remarks if one.kind in ("pin", "unpin")]
-    return bool(pins) and pins[-1] == "pin"
+def _pinned(remarks: list[Remark]) -> set[str]:
+    """Return the programs that were pinned and not unpinned since."""
+    last = {one.program: one.kind for one in remarks if one.kind in ("pin", "unpin")}
+    return {program for program, kind in last.items() if kind == "pin"}
 
 
 def _matching(overview: Overview, q: str) -> list[tuple[str, str]]:

@@ -280,11 +280,19 @@ def test_programs_are_filtered_and_ordered(page: Page, site: Site) -> None:
 
 
 def test_remarks_are_made_and_seen(browser: Browser, editable: Site) -> None:
-    program = editable.archive.program("plan").id
+    program, run = editable.archive.program("plan").id, editable.archive.runs()[0].id
     with opened(browser, editable.address) as page:
         page.goto(f"/programs/{program}")
         page.get_by_role("button", name="Pin").click()
         expect(page.locator("h1 .pin")).to_be_visible()
+        page.goto(f"/runs/{run}")
+        expect(page.locator("#live tr", has_text="★")).to_have_count(1)
+        page.goto(f"/programs/{program}")
+        page.get_by_role("button", name="Unpin").click()
+        expect(page.locator("h1 .pin")).to_have_count(0)
+        page.goto(f"/runs/{run}")
+        expect(page.locator("#live tr", has_text="★")).to_have_count(0)
+        page.goto(f"/programs/{program}")
         page.get_by_label("Tag").fill("neat")
         page.get_by_role("button", name="Add", exact=True).click()
         expect(page.locator(".tag")).to_have_text("neat")
@@ -294,7 +302,13 @@ def test_remarks_are_made_and_seen(browser: Browser, editable: Site) -> None:
         page.get_by_label("Tag").fill("neat")
         page.get_by_role("button", name="Remove").click()
         expect(page.locator(".tag")).to_have_count(0)
-    assert [one.kind for one in editable.archive.remarks()] == ["pin", "tag", "note", "untag"]
+    assert [one.kind for one in editable.archive.remarks()] == [
+        "pin",
+        "unpin",
+        "tag",
+        "note",
+        "untag",
+    ]
 
 
 def test_a_page_that_is_not_there_says_so(page: Page, site: Site) -> None:
