@@ -81,9 +81,7 @@ def train(
     card = _begin(run, data, settings)
     lessons = read_lessons(data, Renderer(tokenizer_of(folder)), settings, report)
     longest = max(lesson.length for lesson in lessons)
-    check_memory(
-        needed(folder, settings, longest, 4 if weight_format == "float32" else 2), available_memory()
-    )
+    check_memory(needed(folder, settings, longest, 4 if weight_format == "float32" else 2), _free_memory())
     report(f"training on {len(lessons)} rows, the longest of {longest} tokens")
     _fit(run, folder, lessons, settings, observe)
     report("writing the adapter")
@@ -115,6 +113,13 @@ def fastest_training_format() -> Any:
     from meta_agent.llm.engines.machine import has_gpu
 
     return "bfloat16" if has_gpu() or cpu_flags() & {"amx_bf16", "avx512_bf16"} else "float32"
+
+
+def _free_memory() -> int:
+    """Return the bytes free where the training runs: on the GPU, if there is one."""
+    import torch
+
+    return int(torch.cuda.mem_get_info()[0]) if torch.cuda.is_available() else available_memory()
 
 
 def _begin(run: Path, data: Path, settings: TrainSettings) -> dict[str, object]:
@@ -272,6 +277,7 @@ def _arguments(run: Path, settings: TrainSettings) -> dict[str, Any]:
         "train_sampling_strategy": "sequential",
         "logging_strategy": "steps",
         "logging_steps": 1,
+        "gradient_checkpointing": False,  # TRL's default is True, to save memory; ours was checked to suffice
         "save_strategy": "no",  # the callback says when
         "save_total_limit": 2,
         "report_to": "none",
