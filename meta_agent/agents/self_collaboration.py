@@ -2,8 +2,11 @@
 
 The analyst plans, the coder writes, the tester writes calls that print; its report is what a real run of them says,
 and goes back to the coder. As in the paper, a program passes when nothing crashes: printed values are shown, not
-compared. Where the answer is no code, the tester checks by reading. Cost: 4 to 9 calls a task (4 rounds at most).
+compared. The team stops when the coder has nothing new. Where the answer is no code, the tester checks by reading.
+Cost: 3 to 8 calls a task (4 rounds at most).
 """
+
+import ast
 
 ROUNDS = 4
 PASSED = "Code Test Passed."
@@ -11,49 +14,65 @@ TEAM = "You are part of a small team: an analyst plans, a coder writes, a tester
 
 
 def forward(task, kit):
+    requirement = f"```python\n{task.prompt}\n```" if task.kind == "code" else task.prompt
+
     def ask(role, prompt, **options):
-        return kit.llm(f"Requirement:\n{task.prompt}\n\n{prompt}", system=TEAM.format(role=role), **options)
+        return kit.llm(f"Requirement:\n{requirement}\n\n{prompt}", system=TEAM.format(role=role), **options)
 
     plan = ask(
         "analyst",
-        "Split the requirement into at most four small steps, edge cases included. Write one line for each step. "
-        "Do not write code.",
+        "Explain to the coder in plain English what to do, in at most four numbered steps, and which edge cases to "
+        "mind. Do not write code: a plan that holds code is thrown away.",
         max_tokens=200,
-    )
+        stop=["```"],
+    ).strip()
     form = (
-        "Reply with the whole function in one ```python block, without docstring or comments."
+        "Reply with the whole function, as long as it needs to be, in a ```python block, without docstring or comments."
         if task.kind == "code"
         else "End with one line: 'Answer: ' and the final answer alone."
     )
-    report, answer = f"The analyst's plan:\n{plan}", ""
+    report, answer = f"The analyst's plan:\n{plan}" if plan else "", ""
     for turn in range(ROUNDS):
         earlier = f"Your last version:\n{answer}\n\n" if answer else ""
         reply = ask("coder", f"{earlier}{report}\n\n{form}")
-        answer = (kit.extract(reply) if task.kind == "code" else reply.strip()) or answer
-        if turn == ROUNDS - 1:
-            break
+        version = (kit.extract(reply) if task.kind == "code" else reply.strip()) or answer
+        if turn == ROUNDS - 1 or version == answer:
+            return kit.extract(version)
+        answer = version
         finding = run_tests(task, kit, ask, answer) if task.kind == "code" else review(ask, answer)
         kit.log("tester:", finding)
         if finding.startswith(PASSED):
-            break
+            return kit.extract(answer)
         report = f"The tester's report on it:\n{finding}\nCorrect it."
-    return kit.extract(answer)
 
 
 def run_tests(task, kit, ask, code):
     check = kit.extract(
         ask(
             "tester",
-            f"```python\n{code}\n```\n\nWrite a function check(candidate) that calls candidate with up to five "
-            "different inputs, edge cases included, and prints each result. No asserts. Reply with check alone in "
-            "one ```python block.",
+            f"The coder's function:\n```python\n{code}\n```\n\nWrite a function check(candidate) that calls candidate "
+            "on up to five different inputs that the requirement allows, edge cases included, and prints each result. "
+            f"No asserts. Reply with check alone in this form:\n```python\ndef check(candidate):\n"
+            "    print(candidate(...))\n    print(candidate(...))\n```",
             max_tokens=256,
         )
     )
-    if "def check(" not in check:
+    lines = check.splitlines()
+    while lines and not parses("\n".join(lines)):  # it may have run out of tokens in the middle of a call
+        lines.pop()
+    if not any(line.startswith("def check(") for line in lines):
         return PASSED
+    check = "\n".join(lines)
     result = kit.run(f"{code}\n\n{check}\n\ncheck({task.entry_point})", tests=[])
     return f"{PASSED} It printed:\n{result.output[:500]}" if result.passed else result.feedback[-800:]
+
+
+def parses(code):
+    try:
+        ast.parse(code)
+    except (SyntaxError, ValueError):
+        return False
+    return True
 
 
 def review(ask, answer):

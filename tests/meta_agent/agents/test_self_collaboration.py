@@ -31,12 +31,30 @@ def test_values_are_shown_but_not_compared(play: Stage) -> None:
 
 
 def test_four_rounds_at_most(play: Stage) -> None:
+    crashes = iter(block(f"def double(x):\n    return x * two{n}") for n in range(9))
+
     def script(prompt: str) -> str:
-        return (
-            "plan" if "You are the analyst" in prompt else CHECK if "You are the tester" in prompt else CRASH
-        )
+        if "You are the analyst" in prompt:
+            return "plan"
+        return CHECK if "You are the tester" in prompt else next(crashes)
 
     assert play("self_collaboration", DOUBLE, script).calls == 1 + 4 + 3
+
+
+def test_a_coder_with_nothing_new_ends_the_work(play: Stage) -> None:
+    played = play("self_collaboration", DOUBLE, ["plan", CRASH, CHECK, CRASH])
+    assert (played.calls, "x * two" in played.answer) == (4, True)
+
+
+def test_a_check_that_was_cut_off_runs_as_far_as_it_goes(play: Stage) -> None:
+    cut = "```python\ndef check(candidate):\n    print(candidate(3))\n    print(candidate([1, 2"
+    played = play("self_collaboration", DOUBLE, ["plan", GOOD, cut])
+    assert played.logs == ["tester: Code Test Passed. It printed:\n6\n"]
+
+
+def test_a_plan_in_code_is_no_plan(play: Stage) -> None:
+    played = play("self_collaboration", DOUBLE, ["", GOOD, CHECK])
+    assert "plan" not in played.prompts[1]
 
 
 def test_an_empty_reply_keeps_the_last_version(play: Stage) -> None:
