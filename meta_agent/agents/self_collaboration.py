@@ -35,15 +35,15 @@ def forward(task, kit):
     for turn in range(ROUNDS):
         earlier = f"Your last version:\n{answer}\n\n" if answer else ""
         reply = ask("coder", f"{earlier}{report}\n\n{form}")
-        version = (kit.extract(reply) if task.kind == "code" else reply.strip()) or answer
-        if turn == ROUNDS - 1 or version == answer:
-            return kit.extract(version)
-        answer = version
+        old, answer = answer, (kit.extract(reply) if task.kind == "code" else reply.strip()) or answer
+        if turn == ROUNDS - 1 or answer == old:
+            break
         finding = run_tests(task, kit, ask, answer) if task.kind == "code" else review(ask, answer)
         kit.log("tester:", finding)
         if finding.startswith(PASSED):
-            return kit.extract(answer)
+            break
         report = f"The tester's report on it:\n{finding}\nCorrect it."
+    return kit.extract(answer)
 
 
 def run_tests(task, kit, ask, code):
