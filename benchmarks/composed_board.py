@@ -28,6 +28,8 @@ def designs() -> dict[str, Choices]:
         for selection in ("tests", "mbr", "codet"):
             found[f"alike_{samples}_{selection}"] = {**many, "way": "alike", "selection": selection}
         found[f"until_{samples}"] = {**many, "way": "until one passes", "selection": "tests"}
+        for name in (f"alike_{samples}_tests", f"until_{samples}"):
+            found[f"{name}_debugged"] = {**found[name], "revision": "tests", "rounds": 1}
     for draft in DRAFTS[2:]:
         found[draft.replace(" ", "_")] = {**ONCE, "draft": draft}
     for draft in DRAFTS:
