@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
 EDIT_FORM = """Reply with one or more edit blocks, each of this form:
 
-path/to/file
+{path}
 <<<<<<< SEARCH
 lines copied exactly from the file
 =======
 the lines that replace them
 >>>>>>> REPLACE"""
-"""How a model writes an edit, as aider's models do (https://aider.chat/docs/more/edit-formats.html)."""
+"""How a model writes an edit, as aider's models do (https://aider.chat/docs/more/edit-formats.html); small models
+take a path in it for the path."""
 SHOWN = 8_000
 """Characters of sources in a prompt."""
 _LISTED = 100
@@ -147,7 +148,8 @@ def repository_task(name: str, problem: str, snapshot: Snapshot, seconds: float 
     """
     shown, rest = sources(snapshot, problem, SHOWN)
     listed = f"\n\nFurther files: {', '.join(rest[:_LISTED])}" if rest else ""
-    prompt = f"{problem.strip()}\n\nThe files:\n\n{shown}{listed}\n\n{EDIT_FORM}"
+    form = EDIT_FORM.format(path=shown.partition("\n")[0] or "path/to/file")
+    prompt = f"{problem.strip()}\n\nThe files:\n\n{shown}{listed}\n\n{form}"
     return Task(name, prompt, "patch", metadata={"problem": problem, "test_seconds": seconds})
 
 

@@ -13,4 +13,6 @@ def forward(task, kit):
                 f"```python\n{task.prompt}\n```"
             )
         )
+    if task.kind == "patch":
+        return kit.extract(kit.llm(task.prompt, max_tokens=900))
     return kit.extract(kit.llm(f"{task.prompt}\n\nEnd with one line: 'Answer: ' and the final answer alone."))
