@@ -21,16 +21,17 @@ if TYPE_CHECKING:
     from sandboxes import Json, Sandbox
     from sandboxes.snapshot import Snapshot
 
-EDIT_FORM = """Reply with one or more edit blocks, each of this form:
+EDIT_FORM = """Reply with edit blocks. A block has the path of a file, a few lines copied exactly from it, and the lines
+that replace them. A block for another repository would be:
 
-{path}
+greet.py
 <<<<<<< SEARCH
-lines copied exactly from the file
+    return "Helo, " + name
 =======
-the lines that replace them
+    return "Hello, " + name
 >>>>>>> REPLACE"""
-"""How a model writes an edit, as aider's models do (https://aider.chat/docs/more/edit-formats.html); small models
-take a path in it for the path."""
+"""How a model writes an edit, as aider's models do (https://aider.chat/docs/more/edit-formats.html). Small models
+repeat words that stand in the place of code, so there is code in it."""
 SHOWN = 8_000
 """Characters of sources in a prompt."""
 _LISTED = 100
@@ -148,8 +149,7 @@ def repository_task(name: str, problem: str, snapshot: Snapshot, seconds: float 
     """
     shown, rest = sources(snapshot, problem, SHOWN)
     listed = f"\n\nFurther files: {', '.join(rest[:_LISTED])}" if rest else ""
-    form = EDIT_FORM.format(path=shown.partition("\n")[0] or "path/to/file")
-    prompt = f"{problem.strip()}\n\nThe files:\n\n{shown}{listed}\n\n{form}"
+    prompt = f"{problem.strip()}\n\nThe files:\n\n{shown}{listed}\n\n{EDIT_FORM}"
     return Task(name, prompt, "patch", metadata={"problem": problem, "test_seconds": seconds})
 
 
