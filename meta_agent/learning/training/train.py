@@ -74,14 +74,13 @@ def train(
     stem = check_free(name)
     import_torch()
     base = model_path(settings.base)
-    weight_format = fastest_training_format()
     report(f"reading the weights of {settings.base}")
-    folder = dequantised(base, Path(sys.executable), weight_format)
+    folder = dequantised(base, Path(sys.executable), fastest_training_format())
     run = models_home() / "training" / stem
     card = _begin(run, data, settings)
     lessons = read_lessons(data, Renderer(tokenizer_of(folder)), settings, report)
     longest = max(lesson.length for lesson in lessons)
-    check_memory(needed(folder, settings, longest, 4 if weight_format == "float32" else 2), _free_memory())
+    check_fits(folder, settings, longest)
     report(f"training on {len(lessons)} rows, the longest of {longest} tokens")
     _fit(run, folder, lessons, settings, observe)
     report("writing the adapter")
@@ -115,11 +114,20 @@ def fastest_training_format() -> Any:
     return "bfloat16" if has_gpu() or cpu_flags() & {"amx_bf16", "avx512_bf16"} else "float32"
 
 
-def _free_memory() -> int:
-    """Return the bytes free where the training runs: on the GPU, if there is one."""
+def check_fits(folder: Path, settings: TrainSettings, longest: int) -> None:
+    """Refuse a training that would not fit where it runs: on the GPU, if there is one.
+
+    Raises:
+        UserError: It says how much is needed and how much there is.
+    """
     import torch
 
-    return int(torch.cuda.mem_get_info()[0]) if torch.cuda.is_available() else available_memory()
+    free = available_memory()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()  # of earlier trainings in this process
+        free = int(torch.cuda.mem_get_info()[0])
+    weight_bytes = 4 if fastest_training_format() == "float32" else 2
+    check_memory(needed(folder, settings, longest, weight_bytes), free)
 
 
 def _begin(run: Path, data: Path, settings: TrainSettings) -> dict[str, object]:

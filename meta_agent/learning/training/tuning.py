@@ -114,6 +114,13 @@ class _Bench:
         renderer = Renderer(self.tokenizer)
         self.learned = read_lessons(data, renderer, settings, keep=lambda row: not _held_back(row))
         self.held_back = read_lessons(data, renderer, settings, keep=_held_back)
+        largest = {  # what a trial may draw
+            "rank": max(RANKS),
+            "modules": tuple(m for group in GROUPS.values() for m in group),
+            "layers": (),
+        }
+        longest = max(lesson.length for lesson in self.learned)
+        training.check_fits(self.folder, settings.model_copy(update=largest), longest)
         self.trainings = 0
 
     def draw(self, trial: Any) -> TrainSettings:

@@ -475,6 +475,18 @@ def test_a_training_that_would_not_fit_is_refused(
     assert find_learned("large") is None
 
 
+def test_tuning_that_would_not_fit_is_refused(
+    home: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("optuna")
+    from meta_agent.learning.training import tuning
+
+    monkeypatch.setattr(training, "available_memory", lambda: 300_000_000)
+    monkeypatch.setattr(tuning, "_held_back", lambda row: "one" in str(row) or "two" in str(row))
+    with pytest.raises(UserError, match=r"training needs about \d\.\d GB of memory, 0\.3 GB are free"):
+        tuning.tune(data, settings(home, steps=2), trials=1)
+
+
 def test_names_and_settings_are_checked_first(home: Path, data: Path, said: LearnedModel) -> None:
     with pytest.raises(UserError, match="local/said is there already"):
         training.train("said", data, settings(home))
