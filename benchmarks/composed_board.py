@@ -12,11 +12,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from meta_agent.composition.agents import agent_space
+from meta_agent.composition.agents import HAND, agent_space
 from meta_agent.composition.space import Choices, made, walk
 
 CALLS = 20
-ONCE: Choices = {"samples": 1, "revision": "none", "fallback": "none"}
+ONCE, MANY = HAND["code"]["direct"], HAND["code"]["self-consistency"]
 DRAFTS = ("direct", "reason", "plan", "edge cases", "worked examples")
 
 
@@ -24,9 +24,9 @@ def designs() -> dict[str, Choices]:
     """Return the choices that make each program."""
     found: dict[str, Choices] = {}
     for samples in (2, 3, 5):
-        many = {**ONCE, "draft": "direct", "samples": samples, "temperature": 0.8}
+        many = {**MANY, "samples": samples}
         for selection in ("tests", "mbr", "codet"):
-            found[f"alike_{samples}_{selection}"] = {**many, "way": "alike", "selection": selection}
+            found[f"alike_{samples}_{selection}"] = {**many, "selection": selection}
         found[f"until_{samples}"] = {**many, "way": "until one passes", "selection": "tests"}
         for name in (f"alike_{samples}_tests", f"until_{samples}"):
             found[f"{name}_debugged"] = {**found[name], "revision": "tests", "rounds": 1}
