@@ -89,12 +89,13 @@ LISTS = ("agents", "proposers")
 """Settings that take several values, separated by commas."""
 
 PRESETS: dict[str, dict[str, Any]] = {
-    # laptop: a first result without a key in less than twenty minutes; smoke: minutes; adas: the paper's generations
+    # laptop: a first result without a key in less than twenty minutes, and more generations for a longer budget; smoke:
+    # minutes; adas: the paper's generations
     "laptop": {
         "search_tasks": 12,
         "selection_tasks": 12,
         "test_tasks": 80,
-        "generations": 4,
+        "generations": 20,
         "width": 8,
         "finalists": 2,
         "finish_share": 0.5,

@@ -88,6 +88,8 @@ class Repository:
         self.base = snapshot
         self.cpu_s = 0.0
         """CPU seconds in sandboxes so far."""
+        self.refused: list[str] = []
+        """Why edits of the agent were refused, since the last reset."""
         self._sandbox = sandbox
         self._seconds = seconds
         self._limits = limits
@@ -198,6 +200,7 @@ class Repository:
     def reset(self) -> None:
         """Undo all edits."""
         self._edited.clear()
+        self.refused.clear()
 
     def patch(self) -> str:
         """Return all edits as a unified diff."""

@@ -91,7 +91,11 @@ class RepositoryDesk:
         return {"text": self.repository.around(text(asked, "path"), line, window)}
 
     def _edit(self, asked: Asked) -> Asked:
-        self.repository.edit(text(asked, "path"), text(asked, "search"), text(asked, "replace"))
+        try:
+            self.repository.edit(text(asked, "path"), text(asked, "search"), text(asked, "replace"))
+        except EditError as error:
+            self.repository.refused.append(str(error))
+            raise
         return {}
 
     def _reset(self, _asked: Asked) -> Asked:

@@ -125,7 +125,10 @@ class Coder:
             try:
                 files = self._changed(answer)
             except PatchError as error:
-                reason = str(error)
+                refused = "\n".join(repository.refused)
+                reason = refused.partition("\n")[0] or str(error)
+                nothing = "it had no edit of the form that is asked for" if answer.failure else str(error)
+                told = f"\n\nAn earlier attempt changed nothing:\n{refused or nothing}"
                 continue
             after = self._tested(self.snapshot.with_files(files))
             verdict, words = judge(before, after, files, self.snapshot)

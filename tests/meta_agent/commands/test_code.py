@@ -81,6 +81,15 @@ def test_yes_applies(repository: Path) -> None:
     assert git(repository, "status", "--short") == "M sums.py"
 
 
+def test_an_attempt_is_told_what_did_not_apply_before(repository: Path) -> None:
+    model = REPAIRS.replace("repairs", "indents_when_told")
+    once = code(repository, "--yes", "--agent", "direct", "--attempts", "1", model=model)
+    assert once.returncode == 2
+    assert "proposes no change: sums.py: the text to replace differs from the file" in once.stderr
+    assert code(repository, "--yes", "--agent", "direct", model=model).returncode == 0
+    assert (repository / "sums.py").read_text() == SUMS.replace("-", "+")
+
+
 @pytest.mark.parametrize(("answer", "status"), [("y\n", 0), ("n\n", 1), ("\n", 1)])
 def test_somebody_is_asked_in_a_terminal(repository: Path, answer: str, status: int) -> None:
     ours, theirs = pty.openpty()
