@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from archive import Alarm, Archive, Evaluation, Program, Rollout, Split
 from domains.repository import RepositoryDomain
 from meta_agent.adas_compat import MOST_CALLS, published_entry
+from meta_agent.agents import samples_of
 from meta_agent.broker import Broker, Gateway
 from meta_agent.performance import perform
 from meta_agent.repository import Repository
@@ -57,8 +58,12 @@ class Allowance:
         return replace(self, calls=more, tokens=self.tokens * more // max(1, self.calls))
 
     def of(self, program: Program) -> Allowance:
-        """Return what a program gets of this allowance: a published one, which knows no limit, gets more."""
-        return self.raised(MOST_CALLS) if published_entry(program.source) else self
+        """Return what a program gets of this allowance.
+
+        A published one, which knows no limit, gets more, and so does majority vote over more samples: it may cost
+        what it is compared with.
+        """
+        return self.raised(MOST_CALLS if published_entry(program.source) else samples_of(program))
 
     def limits(self) -> Limits:
         """Return the sandbox limits of a session."""

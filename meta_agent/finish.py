@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from archive import Archive, Member, Program, Rollout, Split
 from archive.statistics import SIGNIFICANCE, Interval, Paired, mean_interval, paired
-from meta_agent.agents import load_agent, self_consistency_of
+from meta_agent.agents import load_agent, samples_of, self_consistency_of
 from meta_agent.choosing import Standings, knock_out, scores_of
 from meta_agent.errors import BudgetError
 
@@ -233,9 +232,8 @@ class Finish:
     def tokens_of_one_sample(self) -> float:
         """Return what one sample of self-consistency costs: its mean tokens divided by its samples."""
         base = load_agent("self_consistency")
-        samples = int(re.findall(r"(?m)^SAMPLES = (\d+)$", base.source)[0])
         direct = self.tokens(load_agent("direct").id)
-        return self.tokens(base.id) / samples or direct or 1.0
+        return self.tokens(base.id) / samples_of(base) or direct or 1.0
 
 
 def _line(role: str, program: Program, rollouts: Sequence[Rollout]) -> Line:

@@ -88,3 +88,10 @@ def self_consistency_of(samples: int) -> Program:
     base = load_agent("self_consistency")
     source = re.sub(r"(?m)^SAMPLES = \d+$", f"SAMPLES = {samples}", base.source)
     return Program(source=source, name=f"self-consistency-{samples}", thought=base.thought, origin="hand")
+
+
+def samples_of(program: Program) -> int:
+    """Return over how many samples one of our majority votes votes; 0 for any other program."""
+    stated = re.search(r"(?m)^SAMPLES = (\d+)$", program.source)
+    samples = int(stated[1]) if stated and program.origin == "hand" else 0
+    return samples if program.source == self_consistency_of(samples).source else 0

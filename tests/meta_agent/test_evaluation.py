@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from archive import Program
-from meta_agent.agents import SEEDS, load_agent
+from meta_agent.agents import SEEDS, load_agent, self_consistency_of
 from meta_agent.errors import OutageError
-from meta_agent.evaluation import Evaluator, StoppedError
+from meta_agent.evaluation import Allowance, Evaluator, StoppedError
 
 if TYPE_CHECKING:
     from meta_agent.llm.llm import Completion, Request
@@ -47,6 +47,16 @@ def test_a_failing_program_is_a_value(bench: Bench) -> None:
     ):
         rollout = bench.evaluator.attempt(Program(source=source, name="bad"), bench.domain.tasks("search")[0])
         assert (rollout.score, words in rollout.failure) == (0.0, True), rollout.failure
+
+
+def test_a_majority_vote_may_cost_what_it_is_compared_with_and_no_copy_of_it(bench: Bench) -> None:
+    bench.evaluator.allowance = Allowance(calls=4, tokens=4_000)
+    task, ours = bench.domain.tasks("search")[0], self_consistency_of(9)
+    rollout = bench.evaluator.attempt(ours, task)
+    assert (rollout.calls, rollout.failure) == (9, "")
+    for source in (ours.source, ours.source.replace("0.8", "0.9")):
+        refused = bench.evaluator.attempt(Program(source=source, name=ours.name, origin="search"), task)
+        assert (refused.calls, "no model calls left" in refused.failure) == (1, True)
 
 
 def test_nothing_is_run_twice(bench: Bench) -> None:
