@@ -13,6 +13,7 @@ from pathlib import Path
 
 from archive import Program
 from meta_agent.errors import UserError
+from sandboxes.syntax import parse
 
 SEEDS = (
     "direct",
@@ -79,10 +80,11 @@ def load_agent(name: str) -> Program:
         known = ", ".join(sorted(p.stem for p in _FOLDER.glob("[a-z]*.py") if p.stem != "kit"))
         raise UserError(f"unknown agent {name!r}: expected one of {known}, or a path to a .py file")
     source = path.read_text()
-    thought = ast.get_docstring(ast.parse(source)) or ""
+    thought = ast.get_docstring(parse(source)) or ""
     return Program(source=source, name=path.stem.replace("_", "-"), thought=thought, origin="hand")
 
 
+@cache
 def self_consistency_of(samples: int) -> Program:
     """Return majority vote over that many samples."""
     base = load_agent("self_consistency")
