@@ -1,6 +1,6 @@
 """Composition alone, reflection alone, and the mix of proposers: what does each find for the same tokens?
 
-    python benchmarks/search_mix.py [--domain mbpp] [--budget 320k-tokens] [--seeds 3] [KEY=VALUE ...]
+    python benchmarks/search_mix.py [--domain mbpp] [--budget 480k-tokens] [--seeds 3] [KEY=VALUE ...]
 
 One search for each arm and seed, each with a cache of its own, so that none gets for free what another has paid for.
 Then every program that was the best so far at the end of a generation is measured on the selection split, outside the
@@ -43,12 +43,14 @@ if TYPE_CHECKING:
 ARMS = {"composition": "composition", "reflective": "reflective", "mix": ",".join(SearchConfig().proposers)}
 SETTINGS = (
     "agents=direct,self_consistency,self_debug",
+    "width=4",
+    "finish_share=0.4",
     "calls_per_task=6",
     "search_tasks=16",
     "selection_tasks=24",
     "test_tasks=100",
 )
-"""Of every search: few seeds and short programs, so that the tokens reach for some generations and a test."""
+"""Of every search: few seeds and cheap programs, so that the tokens reach for some generations and a test."""
 POINTS = (0.25, 0.5, 0.75, 1.0)
 ROLES = ("finalist", "best hand-designed", "self-consistency")
 
@@ -93,7 +95,7 @@ def main() -> None:
         help=f"settings of every search, after {' '.join(SETTINGS)}",
     )
     parser.add_argument("--domain", default="mbpp")
-    parser.add_argument("--budget", default="320k-tokens", help="of each search, the same for all")
+    parser.add_argument("--budget", default="480k-tokens", help="of each search, the same for all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
     parser.add_argument("--preset", default="laptop")
