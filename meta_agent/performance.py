@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from meta_agent.broker import Broker
     from sandboxes import Json, Limits, Sandbox
 
+NOTHING = "forward returned nothing: it must return the answer"
+"""Why a program failed that ended without an answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Performance:
@@ -49,5 +52,5 @@ def _failure(error: str | None, killed_by: str | None, value: Json, published: b
     if published and value == "":  # what ADAS programs hand on when the model had no answer
         return ""
     if value is None or (isinstance(value, str) and not value.strip()):
-        return "forward returned nothing: it must return the answer"
+        return NOTHING
     return ""

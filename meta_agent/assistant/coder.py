@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from domains.patch import PatchError
 from domains.repository import is_test, patched, repository_task
 from meta_agent.errors import UserError
+from meta_agent.performance import NOTHING
 from meta_agent.repository import Repository, patch_of, refusal
 from sandboxes.snapshot import Snapshot
 from sandboxes.suite import LIMITS, SuiteRun, run_suite
@@ -125,10 +126,9 @@ class Coder:
             try:
                 files = self._changed(answer)
             except PatchError as error:
-                refused = "\n".join(repository.refused)
-                reason = refused.partition("\n")[0] or str(error)
-                nothing = "it had no edit of the form that is asked for" if answer.failure else str(error)
-                told = f"\n\nAn earlier attempt changed nothing:\n{refused or nothing}"
+                refused = "\n".join(repository.refused) or str(error)
+                reason = refused.partition("\n")[0]
+                told = f"\n\nAn earlier attempt changed nothing:\n{refused}"
                 continue
             after = self._tested(self.snapshot.with_files(files))
             verdict, words = judge(before, after, files, self.snapshot)
@@ -148,6 +148,8 @@ class Coder:
 
     def _changed(self, answer: Answer) -> dict[str, bytes | None]:
         """Return what an answer changes; raises PatchError when it is no patch, or one that may not be applied."""
+        if answer.failure == NOTHING:
+            raise PatchError("the reply has no edit of the form that was asked for")
         if answer.failure:
             raise PatchError(answer.failure.strip().rpartition("\n")[2])
         after = patched(self.snapshot, str(answer.value))

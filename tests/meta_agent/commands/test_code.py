@@ -187,7 +187,12 @@ def test_a_hook_of_the_repository_does_not_run(repository: Path) -> None:
         (("--branch", "main", "--yes"), REPAIRS, "there is a branch 'main' already", 2),
         (("--branch", "a b", "--yes"), REPAIRS, "cannot commit on 'a b'", 2),
         (("--agent", "nobody"), REPAIRS, "unknown agent 'nobody'", 2),
-        (("--agent", "direct"), REPAIRS.replace("repairs", "helpless"), "direct proposes no change", 2),
+        (
+            ("--agent", "direct"),
+            REPAIRS.replace("repairs", "helpless"),
+            "no change: the reply has no edit",
+            2,
+        ),
         (("--sandbox", "process:L1"), REPAIRS, "needs a folder to write in", 2),
     ],
 )
