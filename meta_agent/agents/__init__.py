@@ -61,6 +61,7 @@ REPAIRERS = (
 """Those that make patches: the last two know what a repository is, the others write edits from what a prompt shows."""
 
 _FOLDER = Path(__file__).parent
+_SAMPLES = re.compile(r"^SAMPLES = (\d+)$", re.MULTILINE)
 
 
 @cache
@@ -88,12 +89,12 @@ def load_agent(name: str) -> Program:
 def self_consistency_of(samples: int) -> Program:
     """Return majority vote over that many samples."""
     base = load_agent("self_consistency")
-    source = re.sub(r"(?m)^SAMPLES = \d+$", f"SAMPLES = {samples}", base.source)
+    source = _SAMPLES.sub(f"SAMPLES = {samples}", base.source)
     return Program(source=source, name=f"self-consistency-{samples}", thought=base.thought, origin="hand")
 
 
 def samples_of(program: Program) -> int:
     """Return over how many samples one of our majority votes votes; 0 for any other program."""
-    stated = re.search(r"(?m)^SAMPLES = (\d+)$", program.source)
+    stated = _SAMPLES.search(program.source)
     samples = int(stated[1]) if stated and program.origin == "hand" else 0
     return samples if program.source == self_consistency_of(samples).source else 0

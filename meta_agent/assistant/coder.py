@@ -19,7 +19,7 @@ from sandboxes.suite import LIMITS, SuiteRun, run_suite
 from sandboxes.workspace import Changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from meta_agent.assistant.agents import Agent
@@ -124,11 +124,10 @@ class Coder:
             )
             answers.append(answer)
             try:
-                files = self._changed(answer)
+                files = self._changed(answer, repository.refused)
             except PatchError as error:
-                refused = "\n".join(repository.refused) or str(error)
-                reason = refused.partition("\n")[0]
-                told = f"\n\nAn earlier attempt changed nothing:\n{refused}"
+                reason = str(error).partition("\n")[0]
+                told = f"\n\nAn earlier attempt changed nothing:\n{error}"
                 continue
             after = self._tested(self.snapshot.with_files(files))
             verdict, words = judge(before, after, files, self.snapshot)
@@ -146,10 +145,10 @@ class Coder:
     def _tested(self, snapshot: Snapshot) -> SuiteRun:
         return run_suite(self.assistant.sandbox, snapshot, seconds=self._seconds, limits=self._limits)
 
-    def _changed(self, answer: Answer) -> dict[str, bytes | None]:
+    def _changed(self, answer: Answer, refused: Sequence[str]) -> dict[str, bytes | None]:
         """Return what an answer changes; raises PatchError when it is no patch, or one that may not be applied."""
         if answer.failure == NOTHING:
-            raise PatchError("the reply has no edit of the form that was asked for")
+            raise PatchError("\n".join(refused) or "the reply has no edit of the form that was asked for")
         if answer.failure:
             raise PatchError(answer.failure.strip().rpartition("\n")[2])
         after = patched(self.snapshot, str(answer.value))
