@@ -3,8 +3,9 @@
     python benchmarks/search_mix.py [--domain mbpp] [--budget 480k-tokens] [--seeds 3] [KEY=VALUE ...]
 
 One search for each arm and seed, each with a cache of its own, so that none gets for free what another has paid for.
-Then every program that was the best so far at the end of a generation is measured on the selection split, outside the
-budget, and the report is written. Killed at any moment, the same command goes on where it was.
+Then every program that was the best so far at the end of a generation is measured on the selection split, and what the
+search came to on all test tasks, both outside the budget, and the report is written. Killed at any moment, the same
+command goes on where it was.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from meta_agent.llm import Cache, open_gateway
 from sandboxes import open_sandbox
 
 if TYPE_CHECKING:
-    from archive import Member
+    from archive import Member, Split
     from domains import Domain
     from meta_agent.finish import ScoreCard
 
@@ -75,7 +76,9 @@ class Outcome:
     """Generation, entropy of behaviours in bits, mean distance of pairs, over all programs so far."""
     proposers: Counter[str]
     test: dict[str, dict[str, float]]
-    """Role -> task -> score."""
+    """Role -> task -> score, as far as the budget went."""
+    result: dict[str, float]
+    """Task -> score on all test tasks: the finalist, or without one who led on the search split."""
 
     def best_so_far(self, share: float) -> float:
         """Return the selection score of the best program at a share of the search's tokens."""
@@ -137,22 +140,23 @@ def cache_of(options: argparse.Namespace, arm: str, seed: int) -> Path:
 
 
 def outcome(options: argparse.Namespace, arm: str, seed: int, card: ScoreCard) -> Outcome:
-    """Measure the best-so-far programs of a finished search on the selection split, and read the rest."""
+    """Measure the best-so-far programs and the result of a finished search, and read the rest."""
     run = card.run
     with Archive(options.folder / "archive.db") as archive:
         config = validate(archive.run(run).config)
         domain = domain_of(config)
         members = [m for m in archive.members(run) if m.proposer != "baseline"]
         steps = leaders(archive, run, members)
-        measure(
+        result = {line.role: line.program for line in card.lines}.get("finalist", steps[-1][1])
+        measured = measure(
             archive,
             run,
-            list(dict.fromkeys(program for _, program in steps)),
+            {"selection": [program for _, program in steps], "test": [result]},
             domain,
             config,
             cache_of(options, arm, seed),
         )
-        selection = scores(archive, f"{run}-curve", "selection")
+        selection = scores(archive, measured, "selection")
         return Outcome(
             arm=arm,
             seed=seed,
@@ -170,6 +174,7 @@ def outcome(options: argparse.Namespace, arm: str, seed: int, card: ScoreCard) -
             test={
                 line.role.split(" x")[0]: scores(archive, run, "test")[line.program] for line in card.lines
             },
+            result=scores(archive, measured, "test")[result],
         )
 
 
@@ -199,9 +204,14 @@ def leaders(archive: Archive, run: str, members: list[Member]) -> list[tuple[flo
 
 
 def measure(
-    archive: Archive, run: str, programs: list[str], domain: Domain, config: SearchConfig, cache: Path
-) -> None:
-    """Measure programs on the whole selection split, in a run of its own."""
+    archive: Archive,
+    run: str,
+    programs: dict[Split, list[str]],
+    domain: Domain,
+    config: SearchConfig,
+    cache: Path,
+) -> str:
+    """Measure programs on all tasks of a split, in a run of its own; return its id."""
     curve = f"{run}-curve"
     archive.add_run(
         Run(id=curve, kind="evaluate", domain=domain.name, domain_version=domain.version, config={"of": run})
@@ -221,18 +231,20 @@ def measure(
                 calls=config.calls_per_task, tokens=config.tokens_per_task, wall_s=config.seconds_per_task
             ),
         )
-        evaluator.evaluate(
-            curve, [archive.program(p) for p in programs], domain.tasks("selection"), "selection"
-        )
+        for split, ids in programs.items():
+            evaluator.evaluate(
+                curve, [archive.program(p) for p in dict.fromkeys(ids)], domain.tasks(split), split
+            )
         evaluator.close()
     sandbox.close()
+    return curve
 
 
-def scores(archive: Archive, run: str, split: str) -> dict[str, dict[str, float]]:
+def scores(archive: Archive, run: str, split: Split) -> dict[str, dict[str, float]]:
     """Return program -> task -> score of a run on a split."""
     return {
         e.program: {r.task: r.score for r in archive.rollouts(e.id)}
-        for e in archive.evaluations(run=run, split=split)  # type: ignore[arg-type]
+        for e in archive.evaluations(run=run, split=split)
     }
 
 
@@ -315,14 +327,20 @@ def report(options: argparse.Namespace, outcomes: list[Outcome], figure: str) ->
     ]
     for o in outcomes:
         shared = sorted(set.intersection(*(set(row) for row in o.test.values()))) if o.test else []
-        cells = [
-            _interval(o, role, shared) for role in ("finalist", "best hand-designed", "self-consistency")
-        ]
+        cells = [_interval(o, role, shared) for role in ROLES]
         lines.append(
             f"| {o.arm} | {o.seed} | {' | '.join(cells)} | {len(shared)} | {o.ran} | {o.lost} | {o.tokens:,} |"
         )
-    lines += ["", "The finalists of two arms on the same test tasks, all seeds together:", ""]
-    lines += ["| arms | tasks | difference (95%) | won | lost | p |", "|---|---|---|---|---|---|"]
+    lines += [
+        "",
+        (
+            "What two arms came to, their finalists or who led the search, on the same test tasks, all of them, "
+            "outside the budget; all seeds together:"
+        ),
+        "",
+    ]
+    lines += [f"- {arm}: {_solved([o for o in outcomes if o.arm == arm])}" for arm in arms]
+    lines += ["", "| arms | tasks | difference (95%) | won | lost | p |", "|---|---|---|---|---|---|"]
     lines += [_duel(outcomes, "mix", arm) for arm in arms if arm != "mix" and "mix" in arms]
     lines += ["", "## Who wrote what, and how different it is", ""]
     lines += [
@@ -343,13 +361,18 @@ def _interval(o: Outcome, role: str, shared: list[str]) -> str:
     return f"{interval.mean:.1%} ({interval.low:.0%}-{interval.high:.0%})"
 
 
+def _solved(outcomes: list[Outcome]) -> str:
+    interval = mean_interval([score for o in outcomes for score in o.result.values()])
+    return f"{interval.mean:.1%} ({interval.low:.1%} to {interval.high:.1%}) of {sum(len(o.result) for o in outcomes)}"
+
+
 def _duel(outcomes: list[Outcome], first: str, second: str) -> str:
-    rows = {(o.arm, o.seed): o.test.get("finalist", {}) for o in outcomes}
+    rows = {(o.arm, o.seed): o.result for o in outcomes}
     pairs = [
-        (row[task], rows[second, seed][task])
+        (score, rows[second, seed][task])
         for (arm, seed), row in rows.items()
         if arm == first and (second, seed) in rows
-        for task in sorted(row.keys() & rows[second, seed].keys())
+        for task, score in sorted(row.items())
     ]
     if not pairs:
         return f"| {first} - {second} | 0 | | | | |"
