@@ -216,6 +216,7 @@ def measure(
     archive.add_run(
         Run(id=curve, kind="evaluate", domain=domain.name, domain_version=domain.version, config={"of": run})
     )
+    archive.open_split(curve, "test", tuple(programs["test"]))
     sandbox = open_sandbox(config.sandbox, Path(config.environment) if config.environment else None)
     with open_gateway(
         cache=Cache(cache), ledger=archive.add_call, run=curve, engine=config.engine
