@@ -9,6 +9,7 @@ or executed by the host.
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -196,6 +197,34 @@ class Repository:
         if count != 1:
             raise EditError(_mismatch(path, text, search, count))
         self._edited[path] = text.replace(search, replace).encode("utf-8", "replace")
+
+    def rewrite(self, name: str, code: str, path: str = "") -> None:
+        """Put code in the place of a function or method, indented as it was.
+
+        Args:
+            name: dotted, as in ``Class.method``, or the end of that where it is there once, tests left out.
+            code: the whole definition.
+            path: looks in this file alone; empty: in all.
+
+        Raises:
+            EditError: refused; says why, and what to do.
+        """
+        found = self._find(name.rpartition(".")[2], path, "def")
+        exact = [one for one in found if one.title == name]
+        found = exact or [one for one in found if one.title.endswith(f".{name}")]
+        if len(found) != 1:
+            raise EditError(f"there are {len(found)} functions {name}: edit the lines of one instead")
+        one = found[0]
+        if fault := refusal(self.base, one.path):
+            raise EditError(f"{one.path}: {fault}")
+        lines = self._text(one.path).split("\n")
+        header = lines[one.first - 1]
+        margin = header[: len(header) - len(header.lstrip())]
+        new = textwrap.indent(textwrap.dedent(code).strip("\r\n"), margin)
+        if header.endswith("\r"):
+            new = re.sub(r"\r?\n", "\r\n", new) + "\r"
+        text = "\n".join([*lines[: one.first - 1], new, *lines[one.last :]])
+        self._edited[one.path] = text.encode("utf-8", "replace")
 
     def reset(self) -> None:
         """Undo all edits."""

@@ -52,6 +52,7 @@ class RepositoryDesk:
             "around": self._around,
             "outline": lambda asked: {"text": self.repository.outline(text(asked, "path"))},
             "edit": self._edit,
+            "rewrite": self._rewrite,
             "reset": self._reset,
             "patch": lambda _: {"text": self.repository.patch()},
             "test": self._test,
@@ -70,6 +71,8 @@ class RepositoryDesk:
         try:
             return self._operations[do](request)
         except EditError as error:
+            if do in ("edit", "rewrite"):
+                self.repository.refused.append(str(error))
             raise BadFieldError(str(error)) from None
 
     def _read(self, asked: Asked) -> Asked:
@@ -91,11 +94,11 @@ class RepositoryDesk:
         return {"text": self.repository.around(text(asked, "path"), line, window)}
 
     def _edit(self, asked: Asked) -> Asked:
-        try:
-            self.repository.edit(text(asked, "path"), text(asked, "search"), text(asked, "replace"))
-        except EditError as error:
-            self.repository.refused.append(str(error))
-            raise
+        self.repository.edit(text(asked, "path"), text(asked, "search"), text(asked, "replace"))
+        return {}
+
+    def _rewrite(self, asked: Asked) -> Asked:
+        self.repository.rewrite(text(asked, "name"), text(asked, "replace"), text(asked, "path"))
         return {}
 
     def _reset(self, _asked: Asked) -> Asked:

@@ -6,8 +6,6 @@ samples. The first patch that passes all tests is the answer, else the one that 
 or without a failing test are asked once. Cost: 1 to 9 calls a task.
 """
 
-import textwrap
-
 ROUNDS = 3
 SUSPECTS = 3
 WHOLE = 4000
@@ -26,8 +24,7 @@ def forward(task, kit):
     suspects = kit.repo.suspects(SUSPECTS)
     first = kit.repo.test().feedback if suspects else ""
     for suspect in suspects:
-        kit.repo.reset()
-        told, history, code = first, "", suspect.code
+        told, history = first, ""
         for round_ in range(ROUNDS):
             if kit.remaining["calls"] < 1:
                 return best
@@ -37,16 +34,16 @@ def forward(task, kit):
                 max_tokens=900,
                 stop=["\n```\n"],
             )
-            new = fitted(kit.extract(reply, "code"), suspect.code)
+            new = kit.extract(reply, "code")
             history += f"\nThis version was wrong too:\n```python\n{new}\n```\n"
             if f"def {suspect.name.rpartition('.')[2]}(" not in new:
                 continue
+            kit.repo.reset()
             try:
-                kit.repo.edit(suspect.path, code, new)
+                kit.repo.rewrite(suspect.name, new, suspect.path)
             except RuntimeError as refused:
                 kit.log("refused:", refused)
                 continue
-            code = new
             result = kit.repo.test()
             told = result.feedback
             if result.score > best_score:
@@ -65,9 +62,3 @@ def prompt(task, kit, suspect, told, history):
         f"Find the bug in {suspect.name}. Reply with the whole corrected function {suspect.name} in one ```python "
         "block, changed as little as possible."
     )
-
-
-def fitted(new, old):
-    """Return new code with the indentation of the old."""
-    margin = old[: len(old) - len(old.lstrip())]
-    return textwrap.indent(textwrap.dedent(new).strip("\n"), margin)

@@ -7,8 +7,11 @@ object to the host and waits for its answer; the host meters, caches and records
 
 from __future__ import annotations
 
+import ast
 import re
+import textwrap
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 Call = Callable[[dict[str, Any]], dict[str, Any]]
@@ -146,8 +149,8 @@ class Kit:
     def extract(self, text: str, kind: str = "") -> str:
         """Return the answer inside a reply: the last complete code block, or the text after ``Answer:``.
 
-        ``kind`` is ``"code"``, ``"answer"`` or ``"patch"``; that of the task by default. The patch is what the edit
-        blocks of the reply make of a fresh copy of the repository; a patch is returned as it is.
+        ``kind`` is ``"code"``, ``"answer"`` or ``"patch"``; that of the task by default. The patch is what the edits
+        of the reply make of a fresh copy of the repository, see ``repo.apply``; a patch is returned as it is.
         """
         kind = kind or self._task.kind
         if kind == "patch":
@@ -220,19 +223,30 @@ class Repo:
         """Replace a text that is in a file exactly once; an empty ``search`` makes a new file."""
         self._do("edit", path=str(path), search=str(search), replace=str(replace))
 
+    def rewrite(self, name: str, code: str, path: str = "") -> None:
+        """Put code in the place of the whole function or method of that name, dotted where it is needed to tell it."""
+        self._do("rewrite", name=str(name), replace=str(code), path=str(path))
+
     def apply(self, reply: str) -> str:
-        """Make the edits that the edit blocks of a reply ask for; return why some were refused, empty when none was."""
+        """Make the edits that a reply asks for; return why some were refused, empty when none was.
+
+        They are its edit blocks; in a reply without any, the functions in its code take the place of those of their
+        names.
+        """
         blocks = edit_blocks(str(reply))
-        refused = [] if blocks else ["the reply has no edit block of the form that was asked for"]
-        for path, search, replace in blocks:
+        functions = {} if blocks else functions_in(str(reply))
+        edits = [partial(self.edit, *block) for block in blocks]
+        edits += [partial(self.rewrite, name, code) for name, code in functions.items()]
+        refused = [] if edits else ["the reply has no edit of the form that was asked for"]
+        for edit in edits:
             try:
-                self.edit(path, search, replace)
+                edit()
             except KitError as error:
                 refused.append(str(error))
         return "\n".join(refused)
 
     def patch_of(self, reply: str) -> str:
-        """Return the patch that the edit blocks of a reply make of a fresh copy."""
+        """Return the patch that the edits of a reply make of a fresh copy."""
         self.reset()
         self.apply(reply)
         return self.patch()
@@ -278,6 +292,25 @@ def edit_blocks(text: str) -> list[tuple[str, str, str]]:
         blocks.append((path, found[1], found[2]))
         end = found.end()
     return blocks
+
+
+def functions_in(text: str) -> dict[str, str]:
+    """Return the functions and methods that the code blocks of a reply define, by dotted name; the last of a name."""
+    found: dict[str, str] = {}
+    for block in _BLOCK.findall(text):
+        code = textwrap.dedent(block)
+        try:
+            pending = [("", node) for node in ast.parse(code).body]
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        lines = code.split("\n")
+        for inside, node in pending:
+            if isinstance(node, ast.ClassDef):
+                pending += [(f"{inside}{node.name}.", child) for child in node.body]
+            elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+                found[inside + node.name] = "\n".join(lines[first - 1 : node.end_lineno])
+    return found
 
 
 def extract_code(text: str) -> str:

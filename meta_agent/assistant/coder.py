@@ -148,7 +148,10 @@ class Coder:
     def _changed(self, answer: Answer, refused: Sequence[str]) -> dict[str, bytes | None]:
         """Return what an answer changes; raises PatchError when it is no patch, or one that may not be applied."""
         if answer.failure == NOTHING:
-            raise PatchError("\n".join(refused) or "the reply has no edit of the form that was asked for")
+            raise PatchError(
+                "\n".join(refused)
+                or "the reply changes nothing, or has no edit of the form that was asked for"
+            )
         if answer.failure:
             raise PatchError(answer.failure.strip().rpartition("\n")[2])
         after = patched(self.snapshot, str(answer.value))

@@ -35,10 +35,11 @@ TOOLS = {
 - kit.select(candidates): the candidate that passes most visible tests
 - kit.vote(answers): the answer that most others agree with""",
     "answer": "- kit.vote(answers): the answer that most others agree with",
-    "patch": """- kit.extract(reply) applies the edit blocks of a reply to a fresh copy of the repository and returns the patch, a text
+    "patch": """- kit.extract(reply) applies the edit blocks of a reply, or its functions, to a fresh copy of the repository and returns the patch, a text
 - kit.repo.test(): runs the repository's tests on the copy; returns a result with .passed (bool), .score (0 to 1), .feedback (str)
 - kit.repo.suspects(3): the functions that failing tests run over, worst first, each with .name, .path and .code
-- kit.repo.edit(path, old, new): replaces a text of the copy; kit.repo.patch(): the patch of all edits; kit.repo.reset(): a fresh copy
+- kit.repo.edit(path, old, new): replaces a text of the copy; kit.repo.rewrite(name, code): a whole function
+- kit.repo.patch(): the patch of all edits; kit.repo.reset(): a fresh copy
 - kit.vote(patches): the patch that most others agree with""",
 }
 FORMS = {

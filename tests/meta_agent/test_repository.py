@@ -11,7 +11,7 @@ import pytest
 from domains import Task
 from domains.repository import RepositoryTests, repository_task
 from meta_agent.agents import kit_source, load_agent
-from meta_agent.agents.kit import edit_blocks
+from meta_agent.agents.kit import edit_blocks, functions_in
 from meta_agent.assistant.conversation import Meanings
 from meta_agent.broker import Broker
 from meta_agent.definitions import definitions
@@ -185,6 +185,43 @@ def test_an_edit_that_does_not_match_is_refused(
     assert repository.patch() == ""
 
 
+def test_a_function_is_rewritten_where_it_stands(repository: Repository) -> None:
+    repository.rewrite("add", "def add(a, b):\n    # more\n    return a + b\n\n")
+    assert repository.read("pkg/sums.py") == SUMS.replace("    return a - b", "    # more\n    return a + b")
+    repository.rewrite("Inner.area", "def area(self):\n    return 1.0", "pkg/shapes.py")
+    repository.rewrite("Shape.name", '@property\ndef name(self): return "form"')
+    shapes = repository.read("pkg/shapes.py")
+    assert "class Inner:\n        def area(self):\n            return 1.0\n\n" in shapes
+    assert '    @property\n    def name(self): return "form"\n' in shapes
+    repository.rewrite("area", "def area(r): return 3 * r * r", "pkg/shapes.py")
+    assert "\ndef area(r): return 3 * r * r\n" in repository.read("pkg/shapes.py")
+    assert ast.parse(repository.read("pkg/shapes.py"))
+
+
+def test_line_ends_of_a_rewritten_function_are_those_of_its_file(repository: Repository) -> None:
+    repository.edit("new.py", "", "def f():\r\n    return 1\r\nx = 2\r\n")
+    repository.rewrite("f", "def f():\n    return 2\n")
+    assert repository.current.files["new.py"] == b"def f():\r\n    return 2\r\nx = 2\r\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "words"),
+    [
+        ("missing", "", "0 functions missing"),
+        ("Other.area", "", "0 functions Other.area"),
+        ("test_add", "", "0 functions test_add"),
+        ("a b", "", "no name"),
+        ("add", "nowhere.py", "not there"),
+    ],
+)
+def test_a_function_that_is_not_there_once_is_not_rewritten(
+    repository: Repository, name: str, path: str, words: str
+) -> None:
+    with pytest.raises(EditError, match=words):
+        repository.rewrite(name, "def f(): pass", path)
+    assert repository.patch() == ""
+
+
 def test_tests_run_on_the_copy_and_lead_to_the_bug(repository: Repository) -> None:
     found, run = repository.suspects()
     assert run.named("failed") == ["tests/test_sums.py::test_add", "tests/test_sums.py::test_negative"]
@@ -226,6 +263,19 @@ def test_edit_blocks_are_read() -> None:
     )
     assert edit_blocks(twice) == [("a.py", "1\n", "2\n"), ("a.py", "3\n", "")]
     assert edit_blocks("nothing") == []
+
+
+def test_functions_of_a_reply_are_read() -> None:
+    reply = (
+        "It was:\n```python\ndef f(x):\n    return x\n```\nNow:\n```python\nimport math\n\n@cached\ndef f(x):\n"
+        "    return -x\n\nclass A:\n    y = 1\n    async def g(self): pass\n```\n```\n$ python f.py\n```\n"
+        "```python\ndef cut(x):\n    return (x"
+    )
+    assert functions_in(reply) == {
+        "f": "@cached\ndef f(x):\n    return -x",
+        "A.g": "    async def g(self): pass",
+    }
+    assert functions_in("def f(): pass") == {}
 
 
 @pytest.fixture
@@ -294,9 +344,26 @@ def forward(task, kit):
 """
     outcome, _ = work(program)
     assert outcome.ok, outcome.error
-    expected = ["no edit block", "x.py is not there", "x.py is not there", "expected one of", "expected one of",
+    expected = ["no edit of the form", "x.py is not there", "x.py is not there", "expected one of", "expected one of",
                 "path: expected text", "line: expected a number"]  # fmt: skip
     assert all(words in said for words, said in zip(expected, outcome.value, strict=True)), outcome.value
+
+
+def test_a_function_in_a_reply_takes_the_place_of_the_old_one(
+    work: Callable[..., tuple[Any, Broker]],
+) -> None:
+    reply = "The sign.\n```python\ndef add(a, b):\n    return a + b\n\ndef helper():\n    pass\n```"
+    program = """
+def forward(task, kit):
+    return [kit.repo.apply(kit.llm("?")), kit.extract(kit.llm("?"))]
+"""
+    outcome, broker = work(program, lambda _: reply)
+    assert outcome.ok, outcome.error
+    refused, patch = outcome.value
+    assert refused == "there are 0 functions helper: edit the lines of one instead"
+    assert "-    return a - b\n+    return a + b\n" in patch
+    assert patch == broker.repository.patch()  # type: ignore[union-attr]
+    assert broker.repository.refused == [refused]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
