@@ -45,7 +45,7 @@ QUIXBUGS = "quixbugs/quixbugs-python.tar.gz"
 SHARES: Mapping[SplitName, int] = {"search": 1, "selection": 1, "test": 2}
 DESCRIPTION = (
     "Each task is a repository with a bug; the answer is a patch. task.prompt tells the problem, shows the sources and "
-    "asks for edit blocks; kit.extract(reply) applies the blocks of a reply to a fresh copy and returns the patch that "
+    "asks for whole functions; kit.extract(reply) puts those of a reply into a fresh copy and returns the patch that "
     "they make. kit.repo searches, edits and tests the copy: kit.repo.test() runs its tests (.passed, .feedback), "
     "kit.repo.suspects() names the functions to suspect, kit.repo.patch() is the patch of all edits. The repository's "
     "tests mark the patch: all must pass."

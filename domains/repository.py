@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from sandboxes import Json, Sandbox
     from sandboxes.snapshot import Snapshot
 
-EDIT_FORM = """Reply with edit blocks. A block has the path of a file, a few lines copied exactly from it, and the lines
-that replace them. A block for another repository would be:
+EDIT_FORM = """Reply with each function that must change, whole and corrected, in a ```python block. Where no function
+changes, reply with an edit block: the path of a file, a few lines copied exactly from it, and the lines that replace
+them. One for another repository would be:
 
 greet.py
 <<<<<<< SEARCH
@@ -30,8 +31,8 @@ greet.py
 =======
     return "Hello, " + name
 >>>>>>> REPLACE"""
-"""How a model writes an edit, as aider's models do (https://aider.chat/docs/more/edit-formats.html). Small models
-repeat words that stand in the place of code, so there is code in it."""
+"""How a model writes an edit: small ones know how to write a function, and hardly how to quote exactly. Edit blocks are
+those of aider's models (https://aider.chat/docs/more/edit-formats.html)."""
 SHOWN = 8_000
 """Characters of sources in a prompt."""
 _LISTED = 100

@@ -196,6 +196,8 @@ class Repository:
         count = text.count(search)
         if count != 1:
             raise EditError(_mismatch(path, text, search, count))
+        if search == replace:
+            raise EditError(f"{path}: the text to replace is the same as before")
         self._edited[path] = text.replace(search, replace).encode("utf-8", "replace")
 
     def rewrite(self, name: str, code: str, path: str = "") -> None:
@@ -223,6 +225,8 @@ class Repository:
         new = textwrap.indent(textwrap.dedent(code).strip("\r\n"), margin)
         if header.endswith("\r"):
             new = re.sub(r"\r?\n", "\r\n", new) + "\r"
+        if new.split("\n") == lines[one.first - 1 : one.last]:
+            raise EditError(f"{one.title} is the same as before")
         text = "\n".join([*lines[: one.first - 1], new, *lines[one.last :]])
         self._edited[one.path] = text.encode("utf-8", "replace")
 

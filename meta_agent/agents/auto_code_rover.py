@@ -146,5 +146,5 @@ def patch(kit, problem, context, told):
             best_score, best = result.score, kit.repo.patch()
         if result and result.passed:
             return kit.repo.patch()
-        wrong = f"This was wrong:\n{reply}\n{refused or (result.feedback if result else '')}\n\n"
+        wrong = f"This was wrong:\n{reply}\n{refused}\n{result.feedback if result else ''}\n\n"
     return best

@@ -230,13 +230,10 @@ class Repo:
     def apply(self, reply: str) -> str:
         """Make the edits that a reply asks for; return why some were refused, empty when none was.
 
-        They are its edit blocks; in a reply without any, the functions in its code take the place of those of their
-        names.
+        The functions in its code blocks take the place of those of their names; then its edit blocks are applied.
         """
-        blocks = edit_blocks(str(reply))
-        functions = {} if blocks else functions_in(str(reply))
-        edits = [partial(self.edit, *block) for block in blocks]
-        edits += [partial(self.rewrite, name, code) for name, code in functions.items()]
+        edits = [partial(self.rewrite, name, code) for name, code in functions_in(str(reply)).items()]
+        edits += [partial(self.edit, *block) for block in edit_blocks(str(reply))]
         refused = [] if edits else ["the reply has no edit of the form that was asked for"]
         for edit in edits:
             try:

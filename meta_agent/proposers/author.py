@@ -35,7 +35,7 @@ TOOLS = {
 - kit.select(candidates): the candidate that passes most visible tests
 - kit.vote(answers): the answer that most others agree with""",
     "answer": "- kit.vote(answers): the answer that most others agree with",
-    "patch": """- kit.extract(reply) applies the edit blocks of a reply, or its functions, to a fresh copy of the repository and returns the patch, a text
+    "patch": """- kit.extract(reply) applies the functions and edit blocks of a reply to a fresh copy of the repository and returns the patch, a text
 - kit.repo.test(): runs the repository's tests on the copy; returns a result with .passed (bool), .score (0 to 1), .feedback (str)
 - kit.repo.suspects(3): the functions that failing tests run over, worst first, each with .name, .path and .code
 - kit.repo.edit(path, old, new): replaces a text of the copy; kit.repo.rewrite(name, code): a whole function
@@ -45,7 +45,7 @@ TOOLS = {
 FORMS = {
     "code": '"Reply with the whole function in one ```python block, without docstring or comments."',
     "answer": "\"End with one line: 'Answer: ' and the final answer alone.\"",
-    "patch": '"Reply with edit blocks." (task.prompt shows what they look like)',
+    "patch": '"Reply with each function that must change, whole, in a ```python block."',
 }
 
 EXAMPLES = {
@@ -70,7 +70,7 @@ def forward(task, kit):
     patch = kit.extract(kit.llm(task.prompt))
     result = kit.repo.test()
     if not result.passed:
-        patch = kit.extract(kit.llm(f"{task.prompt}\\n\\nThis patch:\\n{patch}\\n\\nis wrong:\\n{result.feedback}\\n\\nReply with edit blocks against the files above."))
+        patch = kit.extract(kit.llm(f"{task.prompt}\\n\\nThis patch:\\n{patch}\\n\\nis wrong:\\n{result.feedback}\\n\\nReply with each function that must change, whole, in a ```python block."))
     return patch""",
 }
 

@@ -49,9 +49,9 @@ DIRECTIONS = {
     "patch": (
         "run kit.repo.test() on each patch, and repair it in a loop of at most three rounds, showing kit.llm the feedback",
         "sample several patches with temperature 0.8 and n, test each, and return the one with the best score",
-        "show kit.llm the code of kit.repo.suspects(3), ask for the bug in one sentence, then ask for the edit blocks",
+        "show kit.llm the code of kit.repo.suspects(3), ask for the bug in one sentence, then for the whole corrected function",
         "ask for the corrected function of the first suspect, and put it in place with kit.repo.rewrite(name, code)",
-        "ask first what the failing tests expect and what the code does instead, then for the edit blocks",
+        "ask first what the failing tests expect and what the code does instead, then for the whole corrected function",
         "let one kit.llm call write a patch, a second one review it against the failing tests, and a third one rewrite it",
         "take the most common of several patches with kit.vote; when it fails the tests, try the next suspect",
         "write the smallest change first; only when tests still fail ask for a larger one with the feedback",

@@ -185,6 +185,14 @@ def test_an_edit_that_does_not_match_is_refused(
     assert repository.patch() == ""
 
 
+def test_an_edit_that_changes_nothing_is_refused(repository: Repository) -> None:
+    with pytest.raises(EditError, match="the same as before"):
+        repository.edit("pkg/windows.py", "y = 2\n", "y = 2\n")
+    with pytest.raises(EditError, match="twice is the same as before"):
+        repository.rewrite("twice", "\ndef twice(n):\n    return n * 2\n\n")
+    assert repository.patch() == ""
+
+
 def test_a_function_is_rewritten_where_it_stands(repository: Repository) -> None:
     repository.rewrite("add", "def add(a, b):\n    # more\n    return a + b\n\n")
     assert repository.read("pkg/sums.py") == SUMS.replace("    return a - b", "    # more\n    return a + b")
@@ -349,10 +357,13 @@ def forward(task, kit):
     assert all(words in said for words, said in zip(expected, outcome.value, strict=True)), outcome.value
 
 
-def test_a_function_in_a_reply_takes_the_place_of_the_old_one(
+def test_functions_of_a_reply_take_the_place_of_the_old_ones(
     work: Callable[..., tuple[Any, Broker]],
 ) -> None:
-    reply = "The sign.\n```python\ndef add(a, b):\n    return a + b\n\ndef helper():\n    pass\n```"
+    reply = (
+        "The sign.\n```python\ndef add(a, b):\n    return a + b\n\ndef helper():\n    pass\n```\n"
+        "README.md\n<<<<<<< SEARCH\nadd and twice\n=======\nadd, twice\n>>>>>>> REPLACE\n"
+    )
     program = """
 def forward(task, kit):
     return [kit.repo.apply(kit.llm("?")), kit.extract(kit.llm("?"))]
@@ -362,6 +373,7 @@ def forward(task, kit):
     refused, patch = outcome.value
     assert refused == "there are 0 functions helper: edit the lines of one instead"
     assert "-    return a - b\n+    return a + b\n" in patch
+    assert "+add, twice\n" in patch
     assert patch == broker.repository.patch()  # type: ignore[union-attr]
     assert broker.repository.refused == [refused]  # type: ignore[union-attr]
 
