@@ -77,10 +77,11 @@ def train(
     report(f"reading the weights of {settings.base}")
     folder = dequantised(base, Path(sys.executable), fastest_training_format())
     run = models_home() / "training" / stem
-    card = _begin(run, data, settings)
+    card = _card(data)
     lessons = read_lessons(data, Renderer(tokenizer_of(folder)), settings, report)
     longest = max(lesson.length for lesson in lessons)
     check_fits(folder, settings, longest)
+    _begin(run, card, settings)
     report(f"training on {len(lessons)} rows, the longest of {longest} tokens")
     _fit(run, folder, lessons, settings, observe)
     report("writing the adapter")
@@ -91,7 +92,7 @@ def train(
     about = {
         "method": settings.method,
         "settings": settings.model_dump(mode="json"),
-        "data": card,
+        "data": {"digest": card["digest"], "command": card.get("command", "")},
         "rows": len(lessons),
         "weights": str(folder),
         "curve": curve(run),
@@ -130,13 +131,17 @@ def check_fits(folder: Path, settings: TrainSettings, longest: int) -> None:
     check_memory(needed(folder, settings, longest, weight_bytes), free)
 
 
-def _begin(run: Path, data: Path, settings: TrainSettings) -> dict[str, object]:
-    """Return what the data's card says of it, after checking that a begun training is the same one."""
+def _card(data: Path) -> dict[str, Any]:
+    """Return the card of a data folder."""
     file = data / "card.json"
     if not file.is_file():
         raise UserError(f"{data} has no card.json: expected a folder that `adas learn data` wrote")
-    card = json.loads(file.read_text())
-    about = {"digest": card["digest"], "command": card.get("command", "")}
+    card: dict[str, Any] = json.loads(file.read_text())
+    return card
+
+
+def _begin(run: Path, card: dict[str, Any], settings: TrainSettings) -> None:
+    """Make the folder of a training, or check that the one begun there is the same."""
     begun = json.dumps({"data": card["digest"], "settings": settings.model_dump(mode="json")}, sort_keys=True)
     mark = run / "begun.json"
     if mark.is_file() and mark.read_text() != begun:
@@ -145,7 +150,6 @@ def _begin(run: Path, data: Path, settings: TrainSettings) -> dict[str, object]:
         )
     run.mkdir(parents=True, exist_ok=True)
     mark.write_text(begun)
-    return about
 
 
 def _fit(
