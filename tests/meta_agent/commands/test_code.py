@@ -190,7 +190,7 @@ def test_a_hook_of_the_repository_does_not_run(repository: Path) -> None:
         (
             ("--agent", "direct"),
             REPAIRS.replace("repairs", "helpless"),
-            "direct proposes no change: the reply has no edit",
+            "direct proposes no change: the reply changes nothing, or has no edit",
             2,
         ),
         (("--sandbox", "process:L1"), REPAIRS, "needs a folder to write in", 2),
