@@ -1,11 +1,11 @@
 """Composition alone, reflection alone, and the mix of proposers: what does each find for the same tokens?
 
-    python benchmarks/search_mix.py [--domain mbpp] [--budget 480k-tokens] [--seeds 3] [KEY=VALUE ...]
+    python benchmarks/search_mix.py [--domain mbpp] [--budget 300k-tokens] [--seeds 3] [KEY=VALUE ...]
 
 One search for each arm and seed, each with a cache of its own, so that none gets for free what another has paid for.
 Then every program that was the best so far at the end of a generation is measured on the selection split, and what the
 search came to on all test tasks, both outside the budget, and the report is written. Killed at any moment, the same
-command goes on where it was.
+command goes on where it was; what a finished search came to lies beside the report, and is not searched again.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import json
 import os
 import sys
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -56,9 +56,10 @@ POINTS = (0.25, 0.5, 0.75, 1.0)
 ROLES = ("finalist", "best hand-designed", "self-consistency")
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(BaseModel):
     """One finished search, and what its programs scored on the selection split."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     arm: str
     seed: int
@@ -98,7 +99,7 @@ def main() -> None:
         help=f"settings of every search, after {' '.join(SETTINGS)}",
     )
     parser.add_argument("--domain", default="mbpp")
-    parser.add_argument("--budget", default="480k-tokens", help="of each search, the same for all")
+    parser.add_argument("--budget", default="300k-tokens", help="of each search, the same for all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
     parser.add_argument("--preset", default="laptop")
@@ -109,24 +110,46 @@ def main() -> None:
     outcomes = []
     for seed in range(options.seeds):
         for arm in options.arms:
-            outcomes.append(outcome(options, arm, seed, searched(options, arm, seed)))
+            outcomes.append(finished(options, arm, seed) or outcome(options, arm, seed))
             figure = plot(outcomes, options.report.with_suffix(".svg"))
             options.report.write_text(report(options, outcomes, figure))
             print(f"{arm}, seed {seed}: done; {options.report} is up to date", flush=True)
 
 
-def searched(options: argparse.Namespace, arm: str, seed: int) -> ScoreCard:
-    """Run a search, or the rest of it. The settings name the run; a finished one gives its card again, free."""
+def planned(options: argparse.Namespace, arm: str, seed: int) -> tuple[SearchConfig, str]:
+    """Return the settings of a search and its id, which the settings name."""
     pairs = [*SETTINGS, *options.settings, f"proposers={ARMS[arm]}", f"seed={seed}"]
     config = load_config(options.preset, None, pairs, domain=options.domain, budget=options.budget)
-    settings = config.model_dump(mode="json")
-    run = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:8]
+    settings = json.dumps(config.model_dump(mode="json"))
+    return config, hashlib.sha256(settings.encode()).hexdigest()[:8]
+
+
+def file_of(options: argparse.Namespace, arm: str, seed: int) -> Path:
+    return options.report.with_suffix("") / f"{arm}-{seed}.json"
+
+
+def finished(options: argparse.Namespace, arm: str, seed: int) -> Outcome | None:
+    """Return what a search with these settings came to, if it is known."""
+    file = file_of(options, arm, seed)
+    known = Outcome.model_validate_json(file.read_text()) if file.exists() else None
+    return known if known and known.run == planned(options, arm, seed)[1] else None
+
+
+def searched(options: argparse.Namespace, arm: str, seed: int) -> ScoreCard:
+    """Run a search, or the rest of it; a finished one gives its card again, free."""
+    config, run = planned(options, arm, seed)
     os.environ["ADAS_CACHE"] = str(cache_of(options, arm, seed))
     with Archive(options.folder / "archive.db") as archive:
         if run not in {known.id for known in archive.runs()}:
             domain = domain_of(config)
             archive.add_run(
-                Run(id=run, kind="search", domain=domain.name, domain_version=domain.version, config=settings)
+                Run(
+                    id=run,
+                    kind="search",
+                    domain=domain.name,
+                    domain_version=domain.version,
+                    config=config.model_dump(mode="json"),
+                )
             )
         return run_search(archive, run, config, Console(highlight=False))
 
@@ -139,8 +162,9 @@ def cache_of(options: argparse.Namespace, arm: str, seed: int) -> Path:
     return options.folder / f"{arm}-{seed}.cache.db"
 
 
-def outcome(options: argparse.Namespace, arm: str, seed: int, card: ScoreCard) -> Outcome:
-    """Measure the best-so-far programs and the result of a finished search, and read the rest."""
+def outcome(options: argparse.Namespace, arm: str, seed: int) -> Outcome:
+    """Search, measure the best-so-far programs and the result, read the rest, and write it all beside the report."""
+    card = searched(options, arm, seed)
     run = card.run
     with Archive(options.folder / "archive.db") as archive:
         config = validate(archive.run(run).config)
@@ -157,7 +181,7 @@ def outcome(options: argparse.Namespace, arm: str, seed: int, card: ScoreCard) -
             cache_of(options, arm, seed),
         )
         selection = scores(archive, measured, "selection")
-        return Outcome(
+        found = Outcome(
             arm=arm,
             seed=seed,
             run=run,
@@ -176,6 +200,9 @@ def outcome(options: argparse.Namespace, arm: str, seed: int, card: ScoreCard) -
             },
             result=scores(archive, measured, "test")[result],
         )
+    file_of(options, arm, seed).parent.mkdir(parents=True, exist_ok=True)
+    file_of(options, arm, seed).write_text(found.model_dump_json(indent=1) + "\n")
+    return found
 
 
 def known(archive: Archive, run: str) -> dict[str, float]:
@@ -211,7 +238,7 @@ def measure(
     config: SearchConfig,
     cache: Path,
 ) -> str:
-    """Measure programs on all tasks of a split, in a run of its own; return its id."""
+    """Measure the programs of each split on all its tasks, in a run of their own; return its id."""
     curve = f"{run}-curve"
     archive.add_run(
         Run(id=curve, kind="evaluate", domain=domain.name, domain_version=domain.version, config={"of": run})
