@@ -1,6 +1,6 @@
 """Composition alone, reflection alone, and the mix of proposers: what does each find for the same tokens?
 
-    python benchmarks/search_mix.py [--domain mbpp] [--budget 300k-tokens] [--seeds 3] [KEY=VALUE ...]
+    python benchmarks/search_mix.py [--domain mbpp] [--budget 240k-tokens] [--seeds 3] [KEY=VALUE ...]
 
 One search for each arm and seed, each with a cache of its own, so that none gets for free what another has paid for.
 Then every program that was the best so far at the end of a generation is measured on the selection split, and what the
@@ -99,7 +99,7 @@ def main() -> None:
         help=f"settings of every search, after {' '.join(SETTINGS)}",
     )
     parser.add_argument("--domain", default="mbpp")
-    parser.add_argument("--budget", default="300k-tokens", help="of each search, the same for all")
+    parser.add_argument("--budget", default="240k-tokens", help="of each search, the same for all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
     parser.add_argument("--preset", default="laptop")

@@ -73,14 +73,15 @@ class Vllm:
         self._closing = threading.Lock()
         self.log = models_home() / "vllm" / f"{path.stem}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        folder = dequantised(path, python, weight_format or fastest_format())
+        weight_format = weight_format or fastest_format()
+        folder = dequantised(path, python, weight_format)
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}/v1"
         self.key = secrets.token_hex(16)
         self._scratch = TemporaryDirectory(
             prefix="adas-vllm-", ignore_cleanup_errors=True
         )  # its sockets and locks
-        self._server = self._start(python, folder, port)
+        self._server = self._start(python, folder, weight_format, port)
         try:
             self._await_health(port)
         except BaseException:
@@ -90,13 +91,16 @@ class Vllm:
             self.url, path.stem, api_key=self.key, cost_usd=0.0, timeout_s=REQUEST_SECONDS, more=_more
         )
 
-    def _start(self, python: Path, folder: Path, port: int) -> subprocess.Popen[bytes]:
+    def _start(
+        self, python: Path, folder: Path, weight_format: WeightFormat, port: int
+    ) -> subprocess.Popen[bytes]:
         command = [
             str(python), "-P", str(_HERE / "launch.py"), "vllm.entrypoints.openai.api_server",
             "--model", str(folder), "--served-model-name", self.log.stem, "--host", "127.0.0.1", "--port", str(port),
             "--max-model-len", str(self.context), "--max-num-seqs", str(self.concurrency), "--enable-prefix-caching",
             "--generation-config", "vllm", "--disable-uvicorn-access-log",
             "--structured-outputs-config", '{"backend": "guidance", "disable_any_whitespace": true}',
+            "--dtype", "float32" if weight_format == "float32" else "auto",  # auto makes bfloat16 of float32
             *_device_options(self.context),
         ]  # fmt: skip
         with self.log.open("wb") as log:
