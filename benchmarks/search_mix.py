@@ -1,6 +1,6 @@
 """Composition alone, reflection alone, and the mix of proposers: what does each find for the same tokens?
 
-    python benchmarks/search_mix.py [--domain mbpp] [--budget 240k-tokens] [--seeds 3] [KEY=VALUE ...]
+    python benchmarks/search_mix.py [--domain mbpp] [--budget 150k-tokens] [--seeds 3] [KEY=VALUE ...]
 
 One search for each arm and seed, each with a cache of its own, so that none gets for free what another has paid for.
 Then every program that was the best so far at the end of a generation is measured on the selection split, and what the
@@ -45,11 +45,11 @@ ARMS = {"composition": "composition", "reflective": "reflective", "mix": ",".joi
 SETTINGS = (
     "agents=direct,self_consistency,self_debug",
     "width=4",
-    "finish_share=0.4",
+    "finish_share=0.3",
     "calls_per_task=6",
     "search_tasks=16",
     "selection_tasks=24",
-    "test_tasks=100",
+    "test_tasks=60",
 )
 """Of every search: few seeds and cheap programs, so that the tokens reach for some generations and a test."""
 POINTS = (0.25, 0.5, 0.75, 1.0)
@@ -99,7 +99,7 @@ def main() -> None:
         help=f"settings of every search, after {' '.join(SETTINGS)}",
     )
     parser.add_argument("--domain", default="mbpp")
-    parser.add_argument("--budget", default="240k-tokens", help="of each search, the same for all")
+    parser.add_argument("--budget", default="150k-tokens", help="of each search, the same for all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
     parser.add_argument("--preset", default="laptop")
