@@ -127,6 +127,12 @@ def test_the_server_dies_with_whoever_started_it() -> None:
     assert _members(group) == []
 
 
+def test_float32_stays_float32() -> None:
+    llm = Vllm(SMOL.path, context=256, concurrency=2, weight_format="float32")
+    llm.close()
+    assert "dtype=torch.float32" in llm.log.read_text()
+
+
 def test_close_stops_the_server_and_is_idempotent() -> None:
     llm = Vllm(SMOL.path, context=256, concurrency=2)
     group = llm._server.pid
