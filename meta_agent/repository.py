@@ -214,7 +214,9 @@ class Repository:
         found = self._find(name.rpartition(".")[2], path, "def")
         exact = [one for one in found if one.title == name]
         found = exact or [one for one in found if one.title.endswith(f".{name}")]
-        if len(found) != 1:
+        if not found:
+            raise EditError(f"there is no function {name} to rewrite: add it with an edit")
+        if len(found) > 1:
             raise EditError(f"there are {len(found)} functions {name}: edit the lines of one instead")
         one = found[0]
         if fault := refusal(self.base, one.path):

@@ -32,7 +32,7 @@ def open_local(name: str, *, engine: Engine | Literal["auto"] = "auto") -> Local
     Args:
         name: ``local/NAME`` from the catalogue or of a model that was trained here, or ``local/PATH.gguf`` for a file
             of the user's own.
-        engine: ``auto`` takes what :func:`choose` says.
+        engine: ``auto`` takes what :func:`choose` says, and llama.cpp where vLLM finds too little memory.
 
     Raises:
         UserError: unknown name, no such file, a file that is no model, or an engine that is not installed.
@@ -43,13 +43,18 @@ def open_local(name: str, *, engine: Engine | Literal["auto"] = "auto") -> Local
     path, learned = model_path(name), find_learned(name)
     adapter = learned.adapter if learned else None
     if (choose(name) if engine == "auto" else engine) == "vllm":
-        from meta_agent.llm.engines.vllm import Vllm
+        from meta_agent.llm.engines.vllm import TooLargeError, Vllm
 
+        whole = path
         if learned and adapter:
             from meta_agent.learning.combine import merged
 
-            path = merged(learned)
-        return Vllm(path)
+            whole = merged(learned)
+        try:
+            return Vllm(whole)
+        except TooLargeError:
+            if engine == "vllm":
+                raise
     from meta_agent.llm.engines.llamacpp import LlamaCpp
 
     return LlamaCpp(path, adapter=adapter)

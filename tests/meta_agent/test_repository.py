@@ -371,7 +371,7 @@ def forward(task, kit):
     outcome, broker = work(program, lambda _: reply)
     assert outcome.ok, outcome.error
     refused, patch = outcome.value
-    assert refused == "there are 0 functions helper: edit the lines of one instead"
+    assert refused == "there is no function helper to rewrite: add it with an edit"
     assert "-    return a - b\n+    return a + b\n" in patch
     assert "+add, twice\n" in patch
     assert patch == broker.repository.patch()  # type: ignore[union-attr]

@@ -35,6 +35,11 @@ START_SECONDS = 900.0
 REQUEST_SECONDS = 600.0
 GIB = 1 << 30
 
+
+class TooLargeError(UserError):
+    """vLLM would need more memory for a model than is free."""
+
+
 _HERE = Path(__file__).parent
 """Scripts for the other Python lie here. It is started with ``-P``, else this ``vllm.py`` would hide vLLM itself."""
 
@@ -52,6 +57,7 @@ class Vllm:
 
     Raises:
         UserError: vLLM is not installed, or cannot read this model.
+        TooLargeError: less memory is free than it needs on a CPU.
         OutageError: the server did not start.
     """
 
@@ -75,6 +81,7 @@ class Vllm:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         weight_format = weight_format or fastest_format()
         folder = dequantised(path, python, weight_format)
+        _want_memory(folder, weight_format)
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}/v1"
         self.key = secrets.token_hex(16)
@@ -207,6 +214,23 @@ def dequantised(path: Path, python: Path, weight_format: WeightFormat) -> Path:
     if made.returncode:
         raise UserError(f"{path} cannot be dequantised: {_last_error(log)} (log: {log})")
     return folder
+
+
+def _want_memory(folder: Path, weight_format: WeightFormat) -> None:
+    """Raise :class:`TooLargeError` unless the weights fit; a process killed for memory could take a whole search along.
+
+    float32 linear layers are packed anew beside the weights: 11.4 GB were taken of a file of 6.6 GiB. The rest is for
+    vLLM's three processes and the smallest cache.
+    """
+    if has_gpu():
+        return
+    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    needed = (weights * 7 // 4 if weight_format == "float32" else weights) + 4 * GIB
+    if needed > (free := available_memory()):
+        raise TooLargeError(
+            f"vLLM needs {needed / GIB:.1f} GiB of memory for {folder.name} and {free / GIB:.1f} GiB are free: "
+            "close something, or take engine=llamacpp"
+        )
 
 
 def _device_options(context: int) -> list[str]:

@@ -17,8 +17,9 @@ from meta_agent.errors import OutageError, RequestError
 from meta_agent.llm.catalogue import find
 from meta_agent.llm.engines.environment import installed_python
 from meta_agent.llm.engines.llamacpp import LlamaCpp
-from meta_agent.llm.engines.vllm import Vllm
+from meta_agent.llm.engines.vllm import TooLargeError, Vllm
 from meta_agent.llm.llm import Message, Request
+from meta_agent.llm.local import open_local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,6 +126,16 @@ def test_the_server_dies_with_whoever_started_it() -> None:
     while _members(group) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert _members(group) == []
+
+
+def test_without_the_memory_for_it_llama_cpp_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("meta_agent.llm.engines.vllm.available_memory", lambda: 1 << 30)
+    monkeypatch.setattr("meta_agent.llm.local.choose", lambda _: "vllm")
+    with pytest.raises(TooLargeError, match=r"needs 4\.\d GiB .* 1\.0 GiB are free: .* engine=llamacpp"):
+        open_local(SMOL.name, engine="vllm")
+    llm = open_local(SMOL.name)
+    llm.close()
+    assert isinstance(llm, LlamaCpp)
 
 
 def test_float32_stays_float32() -> None:
