@@ -215,9 +215,9 @@ def test_line_ends_of_a_rewritten_function_are_those_of_its_file(repository: Rep
 @pytest.mark.parametrize(
     ("name", "path", "words"),
     [
-        ("missing", "", "0 functions missing"),
-        ("Other.area", "", "0 functions Other.area"),
-        ("test_add", "", "0 functions test_add"),
+        ("missing", "", "no function missing to rewrite"),
+        ("Other.area", "", "no function Other.area to rewrite"),
+        ("test_add", "", "no function test_add to rewrite"),
         ("a b", "", "no name"),
         ("add", "nowhere.py", "not there"),
     ],
