@@ -1,11 +1,12 @@
 """Composition alone, reflection alone, and the mix of proposers: what does each find for the same tokens?
 
-    python benchmarks/search_mix.py [--domain mbpp] [--budget 150k-tokens] [--seeds 3] [KEY=VALUE ...]
+    python benchmarks/search_mix.py [--domain mbpp] [--budget 100k-tokens] [--seeds 3] [KEY=VALUE ...]
 
 One search for each arm and seed, each with a cache of its own, so that none gets for free what another has paid for.
-Then every program that was the best so far at the end of a generation is measured on the selection split, and what the
-search came to on all test tasks, both outside the budget, and the report is written. Killed at any moment, the same
-command goes on where it was; what a finished search came to lies beside the report, and is not searched again.
+The whole budget is the search's. Outside of it every program that was the best so far at the end of a generation is
+measured on the selection split; who of them solves most of both splits is the result, and meets the best hand-designed
+agent on the sealed test. Killed at any moment, the same command goes on where it was; what a finished search came to
+lies beside the report, and is not searched again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import os
 import sys
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -27,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from archive import Archive, Run
 from archive.diversity import behaviour_entropy, mean_distance
-from archive.statistics import Interval, mean_interval, paired
+from archive.statistics import mean_interval, paired
 from domains import load_domain
 from meta_agent.choosing import Standings, scores_of
 from meta_agent.commands.search import run_search
@@ -43,17 +45,16 @@ if TYPE_CHECKING:
 
 ARMS = {"composition": "composition", "reflective": "reflective", "mix": ",".join(SearchConfig().proposers)}
 SETTINGS = (
-    "agents=direct,self_consistency,self_debug",
+    "agents=direct,self_debug",
     "width=4",
-    "finish_share=0.3",
-    "calls_per_task=6",
-    "search_tasks=16",
+    "finish_share=0",
+    "calls_per_task=4",
+    "search_tasks=12",
     "selection_tasks=24",
-    "test_tasks=60",
+    "test_tasks=48",
 )
-"""Of every search: few seeds and cheap programs, so that the tokens reach for some generations and a test."""
+"""Of every search: few seeds and cheap programs, so that the tokens reach for some generations."""
 POINTS = (0.25, 0.5, 0.75, 1.0)
-ROLES = ("finalist", "best hand-designed", "self-consistency")
 
 
 class Outcome(BaseModel):
@@ -65,21 +66,21 @@ class Outcome(BaseModel):
     seed: int
     run: str
     tokens: int
-    """Uncached tokens of the whole search, its finish included."""
+    """Uncached tokens of the search."""
     leaders: list[tuple[float, float]]
     """Tokens spent until then -> selection score of the best so far, in the order of the search."""
     searched: float
     """Tokens of the last program that was measured on the search split."""
     ran: int
     lost: int
-    """Proposals that never ran."""
+    """Proposals that never ran, or for which the budget did not last."""
     behaviour: list[tuple[int, float, float]]
     """Generation, entropy of behaviours in bits, mean distance of pairs, over all programs so far."""
     proposers: Counter[str]
-    test: dict[str, dict[str, float]]
-    """Role -> task -> score, as far as the budget went."""
     result: dict[str, float]
-    """Task -> score on all test tasks: the finalist, or without one who led on the search split."""
+    """Task -> score on the test split, of the program that solved most of the search and selection tasks."""
+    hand: dict[str, float]
+    """The same, of the hand-designed agent that led before the first generation."""
 
     def best_so_far(self, share: float) -> float:
         """Return the selection score of the best program at a share of the search's tokens."""
@@ -99,7 +100,7 @@ def main() -> None:
         help=f"settings of every search, after {' '.join(SETTINGS)}",
     )
     parser.add_argument("--domain", default="mbpp")
-    parser.add_argument("--budget", default="150k-tokens", help="of each search, the same for all")
+    parser.add_argument("--budget", default="100k-tokens", help="of each search, the same for all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
     parser.add_argument("--preset", default="laptop")
@@ -164,23 +165,17 @@ def cache_of(options: argparse.Namespace, arm: str, seed: int) -> Path:
 
 def outcome(options: argparse.Namespace, arm: str, seed: int) -> Outcome:
     """Search, measure the best-so-far programs and the result, read the rest, and write it all beside the report."""
-    card = searched(options, arm, seed)
-    run = card.run
+    run = searched(options, arm, seed).run
     with Archive(options.folder / "archive.db") as archive:
         config = validate(archive.run(run).config)
-        domain = domain_of(config)
-        members = [m for m in archive.members(run) if m.proposer != "baseline"]
+        search = scores(archive, run, "search")
+        members = [m for m in archive.members(run) if len(search.get(m.program, ())) >= config.race_block]
         steps = leaders(archive, run, members)
-        result = {line.role: line.program for line in card.lines}.get("finalist", steps[-1][1])
-        measured = measure(
-            archive,
-            run,
-            {"selection": [program for _, program in steps], "test": [result]},
-            domain,
-            config,
-            cache_of(options, arm, seed),
-        )
-        selection = scores(archive, measured, "selection")
+        hand, programs = steps[0][1], [program for _, program in steps]
+        bench = Bench(archive, run, config, options.folder / f"measured-{seed}.cache.db")
+        selection = bench.measure(programs, "selection")
+        result = max(programs, key=lambda p: sum(search[p].values()) + sum(selection[p].values()))
+        test = bench.measure([result, hand], "test")
         found = Outcome(
             arm=arm,
             seed=seed,
@@ -195,10 +190,8 @@ def outcome(options: argparse.Namespace, arm: str, seed: int) -> Outcome:
             ),
             behaviour=behaviour(archive, run, members),
             proposers=Counter(m.proposer for m in members if m.generation > 0),
-            test={
-                line.role.split(" x")[0]: scores(archive, run, "test")[line.program] for line in card.lines
-            },
-            result=scores(archive, measured, "test")[result],
+            result=test[result],
+            hand=test[hand],
         )
     file_of(options, arm, seed).parent.mkdir(parents=True, exist_ok=True)
     file_of(options, arm, seed).write_text(found.model_dump_json(indent=1) + "\n")
@@ -211,10 +204,9 @@ def known(archive: Archive, run: str) -> dict[str, float]:
         (c.created, c.prompt_tokens + c.completion_tokens) for c in archive.calls(run) if not c.cached
     )
     return {
-        e.program: sum(
-            tokens for created, tokens in calls if created <= max(r.created for r in archive.rollouts(e.id))
-        )
+        e.program: sum(tokens for created, tokens in calls if created <= max(r.created for r in rollouts))
         for e in archive.evaluations(run=run, split="search")
+        if (rollouts := archive.rollouts(e.id))
     }
 
 
@@ -230,42 +222,50 @@ def leaders(archive: Archive, run: str, members: list[Member]) -> list[tuple[flo
     return found
 
 
-def measure(
-    archive: Archive,
-    run: str,
-    programs: dict[Split, list[str]],
-    domain: Domain,
-    config: SearchConfig,
-    cache: Path,
-) -> str:
-    """Measure the programs of each split on all its tasks, in a run of their own; return its id."""
-    curve = f"{run}-curve"
-    archive.add_run(
-        Run(id=curve, kind="evaluate", domain=domain.name, domain_version=domain.version, config={"of": run})
-    )
-    archive.open_split(curve, "test", tuple(programs["test"]))
-    sandbox = open_sandbox(config.sandbox, Path(config.environment) if config.environment else None)
-    with open_gateway(
-        cache=Cache(cache), ledger=archive.add_call, run=curve, engine=config.engine
-    ) as gateway:
-        evaluator = Evaluator(
-            archive=archive,
-            domain=domain,
-            gateway=gateway,
-            sandbox=sandbox,
-            model=config.model,
-            workers=config.workers or gateway.backend(config.model).concurrency or 16,
-            allowance=Allowance(
-                calls=config.calls_per_task, tokens=config.tokens_per_task, wall_s=config.seconds_per_task
-            ),
-        )
-        for split, ids in programs.items():
-            evaluator.evaluate(
-                curve, [archive.program(p) for p in dict.fromkeys(ids)], domain.tasks(split), split
+@dataclass(frozen=True)
+class Bench:
+    """Measures programs of a search outside its budget, in a run of its own, with a cache that all arms share."""
+
+    archive: Archive
+    of: str
+    config: SearchConfig
+    cache: Path
+
+    def measure(self, programs: list[str], split: Split) -> dict[str, dict[str, float]]:
+        """Return program -> task -> score on all tasks of a split."""
+        archive, config, domain = self.archive, self.config, domain_of(self.config)
+        run = f"{self.of}-{split}"
+        archive.add_run(
+            Run(
+                id=run,
+                kind="evaluate",
+                domain=domain.name,
+                domain_version=domain.version,
+                config={"of": self.of},
             )
-        evaluator.close()
-    sandbox.close()
-    return curve
+        )
+        archive.open_split(run, split, tuple(programs))
+        sandbox = open_sandbox(config.sandbox, Path(config.environment) if config.environment else None)
+        with open_gateway(
+            cache=Cache(self.cache), ledger=archive.add_call, run=run, engine=config.engine
+        ) as gateway:
+            evaluator = Evaluator(
+                archive=archive,
+                domain=domain,
+                gateway=gateway,
+                sandbox=sandbox,
+                model=config.model,
+                workers=config.workers or gateway.backend(config.model).concurrency or 16,
+                allowance=Allowance(
+                    calls=config.calls_per_task, tokens=config.tokens_per_task, wall_s=config.seconds_per_task
+                ),
+            )
+            evaluator.evaluate(
+                run, [archive.program(p) for p in dict.fromkeys(programs)], domain.tasks(split), split
+            )
+            evaluator.close()
+        sandbox.close()
+        return scores(archive, run, split)
 
 
 def scores(archive: Archive, run: str, split: Split) -> dict[str, dict[str, float]]:
@@ -331,7 +331,7 @@ def report(options: argparse.Namespace, outcomes: list[Outcome], figure: str) ->
         "",
         (
             "Share of the selection tasks solved by the program that led on the search split when so much of the search's tokens was "
-            "spent: mean over the seeds, and each seed. Nothing was chosen by these figures."
+            "spent: mean over the seeds, and each seed."
         ),
         "",
         "| arm | " + " | ".join(f"{point:.0%}" for point in POINTS) + " |",
@@ -350,65 +350,57 @@ def report(options: argparse.Namespace, outcomes: list[Outcome], figure: str) ->
         "",
         "## Sealed test",
         "",
-        "| arm | seed | finalist | best hand-designed | self-consistency at its cost | tasks | ran | lost | tokens |",
+        "The result of a search is which of these programs solves most of the search and selection tasks together.",
+        "",
+        "| arm | seed | result | best hand-designed | difference (95%) | won | lost | p | tokens |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for o in outcomes:
-        shared = sorted(set.intersection(*(set(row) for row in o.test.values()))) if o.test else []
-        cells = [_interval(o, role, shared) for role in ROLES]
-        lines.append(
-            f"| {o.arm} | {o.seed} | {' | '.join(cells)} | {len(shared)} | {o.ran} | {o.lost} | {o.tokens:,} |"
-        )
+    lines += [
+        f"| {o.arm} | {o.seed} | {_solved([o.result])} | {_solved([o.hand])} | {_duel([(o.result, o.hand)])} | {o.tokens:,} |"
+        for o in outcomes
+    ]
     lines += [
         "",
-        (
-            "What two arms came to, their finalists or who led the search, on the same test tasks, all of them, "
-            "outside the budget; all seeds together:"
-        ),
+        "All seeds together:",
         "",
+        "| arm | against | result | other | difference (95%) | won | lost | p |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    lines += [f"- {arm}: {_solved([o for o in outcomes if o.arm == arm])}" for arm in arms]
-    lines += ["", "| arms | tasks | difference (95%) | won | lost | p |", "|---|---|---|---|---|---|"]
-    lines += [_duel(outcomes, "mix", arm) for arm in arms if arm != "mix" and "mix" in arms]
+    for arm in arms:
+        own = {o.seed: o.result for o in outcomes if o.arm == arm}
+        rivals = {"best hand-designed": {o.seed: o.hand for o in outcomes if o.arm == arm}}
+        if arm == "mix":
+            rivals |= {
+                other: {o.seed: o.result for o in outcomes if o.arm == other}
+                for other in arms
+                if other != arm
+            }
+        for rival, theirs in rivals.items():
+            pairs = [(own[seed], theirs[seed]) for seed in own if seed in theirs]
+            mine, others = ([pair[side] for pair in pairs] for side in (0, 1))
+            lines.append(f"| {arm} | {rival} | {_solved(mine)} | {_solved(others)} | {_duel(pairs)} |")
     lines += ["", "## Who wrote what, and how different it is", ""]
     lines += [
-        "| arm | seed | programs by proposer | entropy of behaviours, by generation (bits) | mean distance, by generation |",
-        "|---|---|---|---|---|",
+        "| arm | seed | programs by proposer | lost | entropy of behaviours, by generation (bits) | mean distance, by generation |",
+        "|---|---|---|---|---|---|",
     ]
     for o in outcomes:
         names = ", ".join(f"{name} {count}" for name, count in sorted(o.proposers.items()))
         entropies, distances = (" ".join(f"{row[i]:.2f}" for row in o.behaviour) for i in (1, 2))
-        lines.append(f"| {o.arm} | {o.seed} | {names} | {entropies} | {distances} |")
+        lines.append(f"| {o.arm} | {o.seed} | {names} | {o.lost} | {entropies} | {distances} |")
     return "\n".join(lines) + "\n"
 
 
-def _interval(o: Outcome, role: str, shared: list[str]) -> str:
-    if role not in o.test or not shared:
-        return "none"
-    interval: Interval = mean_interval([o.test[role][task] for task in shared])
+def _solved(rows: list[dict[str, float]]) -> str:
+    interval = mean_interval([score for row in rows for score in row.values()])
     return f"{interval.mean:.1%} ({interval.low:.0%}-{interval.high:.0%})"
 
 
-def _solved(outcomes: list[Outcome]) -> str:
-    interval = mean_interval([score for o in outcomes for score in o.result.values()])
-    return f"{interval.mean:.1%} ({interval.low:.1%} to {interval.high:.1%}) of {sum(len(o.result) for o in outcomes)}"
-
-
-def _duel(outcomes: list[Outcome], first: str, second: str) -> str:
-    rows = {(o.arm, o.seed): o.result for o in outcomes}
-    pairs = [
-        (score, rows[second, seed][task])
-        for (arm, seed), row in rows.items()
-        if arm == first and (second, seed) in rows
-        for task, score in sorted(row.items())
-    ]
-    if not pairs:
-        return f"| {first} - {second} | 0 | | | | |"
+def _duel(rows: list[tuple[dict[str, float], dict[str, float]]]) -> str:
+    """Return the cells of a paired comparison on the tasks of all rows."""
+    pairs = [(mine[task], theirs[task]) for mine, theirs in rows for task in sorted(mine)]
     result = paired([a for a, _ in pairs], [b for _, b in pairs])
-    return (
-        f"| {first} - {second} | {result.n} | {result.difference:+.1%} ({result.low:+.1%} to {result.high:+.1%}) | "
-        f"{result.wins} | {result.losses} | {result.p:.3f} |"
-    )
+    return f"{result.difference:+.1%} ({result.low:+.1%} to {result.high:+.1%}) | {result.wins} | {result.losses} | {result.p:.3f}"
 
 
 if __name__ == "__main__":
