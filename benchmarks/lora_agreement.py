@@ -3,7 +3,7 @@
     python benchmarks/lora_agreement.py local/NAME [--prompts 20] [--tokens 96]
 
 Greedy answers to HumanEval search tasks. llama.cpp computes on the quantised weights and rounds activations to eight
-bits, transformers computes on the same weights dequantised to bfloat16: the same measure without the adapter says how
+bits, transformers computes on the same weights dequantised to float32: the same measure without the adapter says how
 much of the difference is theirs.
 """
 
@@ -84,12 +84,12 @@ def main() -> None:
     if model is None or model.adapter is None:
         sys.exit(f"{given.name} is no adapter that was trained here")
     base = model_path(model.base)
-    folder = dequantised(base, Path(sys.executable), "bfloat16")
+    folder = dequantised(base, Path(sys.executable), "float32")
     tokenizer = AutoTokenizer.from_pretrained(folder)
     prompts = [
         PROMPT.format(task.prompt) for task in load_domain("humaneval").tasks("search")[: given.prompts]
     ]
-    plain = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+    plain = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     without = by_transformers(plain, tokenizer, prompts, given.tokens)
     adapted = PeftModel.from_pretrained(plain, model.folder / "adapter")
     with_adapter = by_transformers(adapted, tokenizer, prompts, given.tokens)
