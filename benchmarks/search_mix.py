@@ -17,7 +17,7 @@ import json
 import os
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -32,16 +32,14 @@ from archive.diversity import behaviour_entropy, mean_distance
 from archive.statistics import mean_interval, paired
 from domains import load_domain
 from meta_agent.choosing import Standings, scores_of
-from meta_agent.commands.search import run_search
+from meta_agent.commands.search import parts, run_search
 from meta_agent.config import SearchConfig, load_config, validate
-from meta_agent.evaluation import Allowance, Evaluator
-from meta_agent.llm import Cache, open_gateway
-from sandboxes import open_sandbox
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from archive import Member, Split
     from domains import Domain
-    from meta_agent.finish import ScoreCard
 
 ARMS = {"composition": "composition", "reflective": "reflective", "mix": ",".join(SearchConfig().proposers)}
 SETTINGS = (
@@ -136,46 +134,37 @@ def finished(options: argparse.Namespace, arm: str, seed: int) -> Outcome | None
     return known if known and known.run == planned(options, arm, seed)[1] else None
 
 
-def searched(options: argparse.Namespace, arm: str, seed: int) -> ScoreCard:
-    """Run a search, or the rest of it; a finished one gives its card again, free."""
+def searched(options: argparse.Namespace, arm: str, seed: int) -> str:
+    """Run a search, or the rest of it, and return its id; a finished one costs nothing again."""
     config, run = planned(options, arm, seed)
-    os.environ["ADAS_CACHE"] = str(cache_of(options, arm, seed))
+    os.environ["ADAS_CACHE"] = str(options.folder / f"{arm}-{seed}.cache.db")
     with Archive(options.folder / "archive.db") as archive:
-        if run not in {known.id for known in archive.runs()}:
-            domain = domain_of(config)
-            archive.add_run(
-                Run(
-                    id=run,
-                    kind="search",
-                    domain=domain.name,
-                    domain_version=domain.version,
-                    config=config.model_dump(mode="json"),
-                )
-            )
-        return run_search(archive, run, config, Console(highlight=False))
+        domain = domain_of(config)
+        settings = config.model_dump(mode="json")
+        archive.add_run(
+            Run(id=run, kind="search", domain=domain.name, domain_version=domain.version, config=settings)
+        )
+        return run_search(archive, run, config, Console(highlight=False)).run
 
 
 def domain_of(config: SearchConfig) -> Domain:
     return load_domain(config.domain, sizes=config.sizes, seed=config.seed)
 
 
-def cache_of(options: argparse.Namespace, arm: str, seed: int) -> Path:
-    return options.folder / f"{arm}-{seed}.cache.db"
-
-
 def outcome(options: argparse.Namespace, arm: str, seed: int) -> Outcome:
     """Search, measure the best-so-far programs and the result, read the rest, and write it all beside the report."""
-    run = searched(options, arm, seed).run
+    run = searched(options, arm, seed)
+    os.environ["ADAS_CACHE"] = str(options.folder / f"measured-{seed}.cache.db")  # all arms share it
     with Archive(options.folder / "archive.db") as archive:
         config = validate(archive.run(run).config)
         search = scores(archive, run, "search")
         members = [m for m in archive.members(run) if len(search.get(m.program, ())) >= config.race_block]
         steps = leaders(archive, run, members)
         hand, programs = steps[0][1], [program for _, program in steps]
-        bench = Bench(archive, run, config, options.folder / f"measured-{seed}.cache.db")
-        selection = bench.measure(programs, "selection")
-        result = max(programs, key=lambda p: sum(search[p].values()) + sum(selection[p].values()))
-        test = bench.measure([result, hand], "test")
+        with unlimited(archive, f"{run}-measured", config) as measure:
+            selection = measure(programs, "selection")
+            result = max(programs, key=lambda p: sum(search[p].values()) + sum(selection[p].values()))
+            test = measure([result, hand], "test")
         found = Outcome(
             arm=arm,
             seed=seed,
@@ -222,50 +211,24 @@ def leaders(archive: Archive, run: str, members: list[Member]) -> list[tuple[flo
     return found
 
 
-@dataclass(frozen=True)
-class Bench:
-    """Measures programs of a search outside its budget, in a run of its own, with a cache that all arms share."""
+@contextmanager
+def unlimited(
+    archive: Archive, run: str, config: SearchConfig
+) -> Iterator[Callable[[list[str], Split], dict[str, dict[str, float]]]]:
+    """Yield what measures programs on a split outside the budget, in a run of its own: program -> task -> score."""
+    domain = domain_of(config)
+    archive.add_run(Run(id=run, kind="evaluate", domain=domain.name, domain_version=domain.version))
+    free = config.model_copy(update={"budget": "", "meta_model": config.model})
+    with parts(archive, run, free, Console(highlight=False)) as (_, evaluator, _, _):
 
-    archive: Archive
-    of: str
-    config: SearchConfig
-    cache: Path
-
-    def measure(self, programs: list[str], split: Split) -> dict[str, dict[str, float]]:
-        """Return program -> task -> score on all tasks of a split."""
-        archive, config, domain = self.archive, self.config, domain_of(self.config)
-        run = f"{self.of}-{split}"
-        archive.add_run(
-            Run(
-                id=run,
-                kind="evaluate",
-                domain=domain.name,
-                domain_version=domain.version,
-                config={"of": self.of},
-            )
-        )
-        archive.open_split(run, split, tuple(programs))
-        sandbox = open_sandbox(config.sandbox, Path(config.environment) if config.environment else None)
-        with open_gateway(
-            cache=Cache(self.cache), ledger=archive.add_call, run=run, engine=config.engine
-        ) as gateway:
-            evaluator = Evaluator(
-                archive=archive,
-                domain=domain,
-                gateway=gateway,
-                sandbox=sandbox,
-                model=config.model,
-                workers=config.workers or gateway.backend(config.model).concurrency or 16,
-                allowance=Allowance(
-                    calls=config.calls_per_task, tokens=config.tokens_per_task, wall_s=config.seconds_per_task
-                ),
-            )
+        def measure(programs: list[str], split: Split) -> dict[str, dict[str, float]]:
+            archive.open_split(run, split, programs)
             evaluator.evaluate(
                 run, [archive.program(p) for p in dict.fromkeys(programs)], domain.tasks(split), split
             )
-            evaluator.close()
-        sandbox.close()
-        return scores(archive, run, split)
+            return scores(archive, run, split)
+
+        yield measure
 
 
 def scores(archive: Archive, run: str, split: Split) -> dict[str, dict[str, float]]:

@@ -35,13 +35,12 @@ START_SECONDS = 900.0
 REQUEST_SECONDS = 600.0
 GIB = 1 << 30
 
+_HERE = Path(__file__).parent
+"""Scripts for the other Python lie here. It is started with ``-P``, else this ``vllm.py`` would hide vLLM itself."""
+
 
 class TooLargeError(UserError):
     """vLLM would need more memory for a model than is free."""
-
-
-_HERE = Path(__file__).parent
-"""Scripts for the other Python lie here. It is started with ``-P``, else this ``vllm.py`` would hide vLLM itself."""
 
 
 class Vllm:
