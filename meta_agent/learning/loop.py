@@ -275,7 +275,14 @@ class Loop:
     def _sampler(self, model: str) -> Iterator[Sampler]:
         with self.crew.gateway(model) as (gateway, concurrency):
             yield Sampler(
-                self.archive, self.run, gateway, self.sandbox, model, concurrency, prompts=self._prompts
+                self.archive,
+                self.run,
+                gateway,
+                self.sandbox,
+                model,
+                concurrency,
+                prompts=self._prompts,
+                report=self.report,
             )
 
     def _control(self, number: int, control: Control) -> str:

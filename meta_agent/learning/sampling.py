@@ -21,7 +21,7 @@ from meta_agent.learning.replay import first_prompt
 from meta_agent.llm.llm import Completion, Message, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from archive import Archive
     from domains import Domain, Task
@@ -41,6 +41,8 @@ def forward(task, kit):
 """What stands in the archive for such draws. The prompt is the direct agent's, whatever the kind of task."""
 SEEDS = 1000
 """Sample indices a seed has."""
+HEARTBEAT_S = 30.0
+"""Between two lines of progress."""
 
 
 class Gateway(Protocol):
@@ -106,6 +108,7 @@ class Sampler:
     max_tokens: int = 512
     prompts: dict[tuple[str, str], tuple[Message, ...]] = field(default_factory=dict)
     """What is asked about each task, by domain and id; found out when it is not there."""
+    report: Callable[[str], None] = lambda _text: None
 
     def __call__(
         self,
@@ -136,7 +139,12 @@ class Sampler:
                 for prompt in prompts
                 for number in range(draws)
             ]
-            completions = list(crowd.map(self.gateway.complete, requests))
+            completions, told = [], time.monotonic()
+            for completion in crowd.map(self.gateway.complete, requests):
+                completions.append(completion)
+                if time.monotonic() - told >= HEARTBEAT_S:
+                    told = time.monotonic()
+                    self.report(f"{len(completions)} of {len(requests)} answers, {domain.name} {split}")
             groups = [completions[i * draws : (i + 1) * draws] for i in range(len(tasks))]
             drawn = list(
                 crowd.map(

@@ -166,9 +166,12 @@ def test_controls_have_as_many_rows(tasks: str, tmp_path: Path, sandbox: Process
     assert crew.given["local/new-1-response-only"]["response_only"] is True
 
 
-def drawn(bench: Bench, sandbox: ProcessSandbox, skill: int, draws: int = 4) -> list[Drawn]:
+def drawn(
+    bench: Bench, sandbox: ProcessSandbox, skill: int, draws: int = 4, said: list[str] | None = None
+) -> list[Drawn]:
     with Gateway(lambda _: Backend(ScriptedLLM(skilled(skill)), None, FREE)) as gateway:
-        sample = Sampler(bench.archive, "r", gateway, sandbox, f"m{skill}", 4)
+        report = [].append if said is None else said.append
+        sample = Sampler(bench.archive, "r", gateway, sandbox, f"m{skill}", 4, report=report)
         tasks = bench.domain.tasks("search")
         return sample(bench.domain, tasks, "search", temperature=0.7, draws=draws, seed=1)
 
@@ -188,6 +191,19 @@ def test_draws_are_marked_and_kept(bench: Bench, sandbox: ProcessSandbox) -> Non
     assert seen.pass_at_1 <= seen.best_of_k <= seen.pass_at_k
     assert seen.reward_at_half >= seen.pass_at_1
     assert 1 <= seen.distinct <= 4
+
+
+def test_draws_say_how_far_they_are(
+    bench: Bench, sandbox: ProcessSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet: list[str] = []
+    found = drawn(bench, sandbox, 5, said=quiet)
+    assert quiet == []
+    monkeypatch.setattr("meta_agent.learning.sampling.HEARTBEAT_S", 0)
+    said: list[str] = []
+    drawn(bench, sandbox, 4, said=said)
+    answers = 4 * len(found)
+    assert said == [f"{n + 1} of {answers} answers, {bench.domain.name} search" for n in range(answers)]
 
 
 def test_the_gate_wants_a_win_that_chance_does_not_explain(bench: Bench, sandbox: ProcessSandbox) -> None:
