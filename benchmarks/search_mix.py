@@ -259,15 +259,26 @@ def plot(outcomes: list[Outcome], file: Path) -> str:
     except ImportError:
         return ""
     with mpl.rc_context({"svg.hashsalt": "search", "font.size": 9}):
-        figure = Figure(figsize=(8, 4.5), layout="constrained")
-        axes = figure.subplots()
-        axes.set_xlabel("tokens spent by the search")
-        axes.set_ylabel("selection tasks solved by the best so far")
+        figure = Figure(figsize=(9, 3.4), layout="constrained")
+        seeds = sorted({o.seed for o in outcomes})
+        panels = figure.subplots(1, len(seeds), sharey=True, squeeze=False)[0]
+        panels[0].set_ylabel("selection tasks solved by the best so far")
         for o in outcomes:
-            color = f"C{list(ARMS).index(o.arm)}"
+            panel = panels[seeds.index(o.seed)]
+            panel.set_title(f"seed {o.seed}")
+            panel.set_xlabel("thousand tokens spent")
+            arm = list(ARMS).index(o.arm)
             tokens, solved = zip(*o.leaders, (o.searched, o.leaders[-1][1]), strict=True)
-            axes.step(tokens, solved, where="post", color=color, alpha=0.6, label=f"{o.arm}, seed {o.seed}")
-        axes.legend(loc="lower right", fontsize=7)
+            panel.step(
+                [each / 1000 for each in tokens],
+                solved,
+                where="post",
+                color=f"C{arm}",
+                linestyle=("-", "--", ":")[arm],
+                linewidth=2,
+                label=o.arm,
+            )
+        panels[-1].legend()
         figure.savefig(file, format="svg", metadata={"Date": None})
     return file.name
 
