@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -44,12 +45,18 @@ def merged(model: LearnedModel) -> Path:
     Raises:
         UserError: the extra is not installed.
     """
-    if not model.weights.is_file():
-        base = model_path(model.base)
-        pairs = _pairs([model], base)
-        part = model.weights.with_suffix(".part")
-        write_model(base, part, lambda name, values: _summed(name, values, pairs, {"alpha": 1.0}))
-        part.replace(model.weights)
+    if model.weights.is_file():
+        return model.weights
+    base = model_path(model.base)
+    pairs = _pairs([model], base)
+    part = model.weights.with_suffix(".part")
+    with part.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # another process may be writing the same file: wait for it
+        if model.weights.is_file():
+            part.unlink(missing_ok=True)
+        else:
+            write_model(base, part, lambda name, values: _summed(name, values, pairs, {"alpha": 1.0}))
+            part.replace(model.weights)
     return model.weights
 
 

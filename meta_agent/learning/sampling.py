@@ -13,6 +13,7 @@ from archive import Evaluation, Program, Rollout, Split
 from archive.statistics import best_of_k, pass_at_k
 from domains.scoring import extract_code
 from meta_agent.agents import load_agent
+from meta_agent.agents.kit import extract_answer
 from meta_agent.broker import STOP
 from meta_agent.learning.balance import Draw, reward_at
 from meta_agent.learning.episodes import closed
@@ -38,7 +39,7 @@ def forward(task, kit):
     replies = [kit.llm(prompt, temperature={temperature:g}) for _ in range({draws})]
     return kit.extract(replies[0])
 '''
-"""What stands in the archive for such draws. The prompt is the direct agent's, whatever the kind of task."""
+"""What stands in the archive for such draws; see :meth:`Sampler.prompt` for what is asked where no code is."""
 SEEDS = 1000
 """Sample indices a seed has."""
 HEARTBEAT_S = 30.0
@@ -61,7 +62,7 @@ class Drawn:
     prompt: tuple[Message, ...]
     replies: tuple[str, ...]
     answers: tuple[str, ...]
-    """The code in each reply, or the reply itself where no code is asked for."""
+    """The code in each reply, or the final answer where no code is asked for."""
     rights: tuple[bool, ...]
     rewards: tuple[float, ...]
     """Share of the visible tests that pass: what can be known of an answer without its hidden tests."""
@@ -126,7 +127,7 @@ class Sampler:
         """
         judge = Judge(domain, self.sandbox)
         with ThreadPoolExecutor(self.workers) as crowd:
-            prompts = list(crowd.map(lambda task: self._prompt(domain, task), tasks))
+            prompts = list(crowd.map(lambda task: self.prompt(domain, task), tasks))
             requests = [
                 Request(
                     self.model,
@@ -154,11 +155,15 @@ class Sampler:
         self._keep(domain, drawn, groups, split, temperature, draws, seed)
         return drawn
 
-    def _prompt(self, domain: Domain, task: Task) -> tuple[Message, ...]:
+    def prompt(self, domain: Domain, task: Task) -> tuple[Message, ...]:
+        """Return what is asked about a task: for code as the direct agent does, for an answer step by step.
+
+        A small model that answers at once solves no word problem, and so could forget nothing about them.
+        """
         key = domain.name, task.id
         if key not in self.prompts:
-            direct = load_agent("direct")
-            self.prompts[key] = first_prompt(self.archive, direct, task, domain, self.sandbox)
+            asks = load_agent("chain_of_thought" if task.kind == "answer" else "direct")
+            self.prompts[key] = first_prompt(self.archive, asks, task, domain, self.sandbox)
         return self.prompts[key]
 
     def _mark(
@@ -171,7 +176,9 @@ class Sampler:
     ) -> Drawn:
         replies = tuple(closed(completion.text) for completion in completions)
         code = task.kind == "code"
-        answers = tuple(extract_code(reply, task.entry_point) if code else reply for reply in replies)
+        answers = tuple(
+            extract_code(reply, task.entry_point) if code else extract_answer(reply) for reply in replies
+        )
         rewards = {}
         for answer in dict.fromkeys(answers):
             passed = judge.passes(answer, task.visible_tests) if code else ()

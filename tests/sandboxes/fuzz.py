@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
+from dataclasses import replace
 
 from hypothesis import strategies as st
 
@@ -17,6 +18,8 @@ from sandboxes import Call, Limits, Outcome, ProcessSandbox, guest, wire
 from sandboxes.cases import call_failure
 
 LIMITS = Limits(wall_s=20, cpu_s=10, memory_mb=256)
+BRIEF = replace(LIMITS, wall_s=1)
+"""For a candidate that may wait for its judge while the judge waits for the rest of its frame."""
 SECRET = "8c6f1d7a52e94b03"
 """What the tests expect and no program knows."""
 KIT = "def build(task, call): return task, call"
@@ -143,7 +146,7 @@ def attack_judge(sandbox: ProcessSandbox, before: bytes, answer: bytes) -> None:
         f"assert {SECRET!r} == f([1])",
         f"assert {SECRET!r} == f([2])",
     ]  # in this order they need a judge
-    outcome = sandbox.check(code, tests, entry="f", limits=LIMITS)
+    outcome = sandbox.check(code, tests, entry="f", limits=BRIEF)
     assert outcome.passed == (False, False), outcome
     _quiet(outcome)
     honest = sandbox.check(f"def f(x): return {SECRET!r}", tests, entry="f", limits=LIMITS)

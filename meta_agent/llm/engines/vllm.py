@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import secrets
@@ -206,7 +207,11 @@ def dequantised(path: Path, python: Path, weight_format: WeightFormat) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     log = folder.with_name(f"{path.stem}.dequantise.log")
     command = [str(python), "-P", str(_HERE / "dequantise.py"), str(path), str(folder), weight_format]
-    with Console(stderr=True).status(f"dequantising {path.stem}, once"), log.open("wb") as output:
+    with Console(stderr=True).status(f"dequantising {path.stem}, once"), log.open("ab") as output:
+        fcntl.flock(output, fcntl.LOCK_EX)  # another process may be making the same folder: wait for it
+        if folder.is_dir():
+            return folder
+        output.truncate(0)
         made = subprocess.run(
             command, check=False, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )

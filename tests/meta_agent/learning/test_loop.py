@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -54,11 +55,14 @@ class Crew:
         self.searched: list[str] = []
         self.opened = 0
 
+    def reply(self, model: str) -> Any:
+        return skilled(self.skills[model])
+
     @contextmanager
     def gateway(self, model: str) -> Iterator[tuple[Gateway, int]]:
         self.opened += 1
         asked = self.asked.setdefault(model, [])
-        reply = skilled(self.skills[model])
+        reply = self.reply(model)
 
         def noted(request: Request) -> str:
             asked.append(request.messages[-1].content)
@@ -164,6 +168,32 @@ def test_controls_have_as_many_rows(tasks: str, tmp_path: Path, sandbox: Process
     assert counts["local/new-1-random"] == counts["local/new-1"]
     assert 0 < counts["local/new-1-sharpened"] <= counts["local/new-1"]
     assert crew.given["local/new-1-response-only"]["response_only"] is True
+
+
+def test_an_unrelated_domain_is_asked_step_by_step(
+    tasks: str, tmp_path: Path, sandbox: ProcessSandbox
+) -> None:
+    """A model that thinks first keeps what it knew; one that answers at once has lost it."""
+    sums = tmp_path / "sums.jsonl"
+    rows = [{"prompt": f"How much is {n} and {n}?", "answer": f"{2 * n} in all"} for n in range(12)]
+    sums.write_text("\n".join(map(json.dumps, rows)))
+
+    def reply(forgetful: bool, request: Request) -> str:
+        prompt = request.messages[-1].content
+        if "def plus_" in prompt:
+            return str(skilled(5)(request))
+        assert "Think step by step" in prompt
+        n = int(prompt.split()[3])
+        return "Answer: 7" if forgetful else f"It is {n} plus {n}.\nAnswer: {2 * n} in all"
+
+    crew = Crew({"base": 5, "local/new-1": 5})
+    crew.reply = lambda model: partial(reply, model != "base")  # type: ignore[method-assign]
+    chosen = settings(tasks, rounds=1).model_copy(update={"unrelated": str(sums), "unrelated_tasks": 3})
+    state, _ = run(tmp_path / "loop", chosen, crew, sandbox)
+    base, new = state["results"]
+    assert base["unrelated_scores"] == (1.0, 1.0, 1.0)
+    assert new["unrelated_scores"] == (0.0, 0.0, 0.0)
+    assert new["unrelated_to_base"]["difference"] == -1.0
 
 
 def drawn(

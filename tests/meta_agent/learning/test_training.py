@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,7 @@ from meta_agent.learning.training import train as training
 from meta_agent.learning.training.lessons import Renderer, damage, in_order, read_lessons
 from meta_agent.learning.training.memory import adapter_parameters
 from meta_agent.learning.training.settings import load_settings
+from meta_agent.llm.engines import vllm
 from meta_agent.llm.engines.llamacpp import LlamaCpp
 from meta_agent.llm.learned import find_learned, learned_models
 from meta_agent.llm.llm import Message, Request
@@ -291,6 +294,18 @@ def test_both_engines_say_the_same_with_the_adapter(
 
 def test_an_adapter_written_into_its_base_says_the_same(said: LearnedModel) -> None:
     assert by_llamacpp(ASKED, combine.merged(said)) == SAID
+
+
+def test_what_two_need_at_once_is_made_once(home: Path, said: LearnedModel) -> None:
+    base = Path(shutil.copy(home / "qwen2.gguf", home / "shared.gguf"))
+    said.weights.unlink(missing_ok=True)
+    with ThreadPoolExecutor(2) as pair:
+        folders = list(pair.map(lambda _: vllm.dequantised(base, Path(sys.executable), "bfloat16"), range(2)))
+        weights = list(pair.map(lambda _: combine.merged(said), range(2)))
+    assert (folders[0] / "model.safetensors").is_file()
+    assert folders[0] == folders[1]
+    assert by_llamacpp(ASKED, weights[0]) == SAID
+    assert not list(home.rglob("*.part"))
 
 
 def test_models_are_merged_and_grafted(home: Path, said: LearnedModel) -> None:
