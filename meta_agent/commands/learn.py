@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -317,13 +317,11 @@ class _Crew:
         self.engine = engine
         self.console = console
 
-    @contextmanager
-    def gateway(self, model: str) -> Iterator[tuple[Gateway, int]]:
+    def gateway(self) -> Gateway:
         from meta_agent.llm import open_gateway
 
         run = f"loop-{self.settings.name}"
-        with open_gateway(ledger=self.archive.add_call, run=run, engine=self.engine) as gateway:  # type: ignore[arg-type]
-            yield gateway, gateway.backend(model).concurrency or 16
+        return open_gateway(ledger=self.archive.add_call, run=run, engine=self.engine)  # type: ignore[arg-type]
 
     def search(self, archive: Archive, run: str, domain: str, model: str) -> None:
         from archive import Run

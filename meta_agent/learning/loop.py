@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from archive import Split
+    from meta_agent.llm import Gateway
     from meta_agent.llm.llm import Message
     from sandboxes import Sandbox
 
@@ -86,8 +87,8 @@ class LoopSettings(BaseModel):
 class Crew(Protocol):
     """What the loop needs done by others; the command puts the real ones in, a test small ones."""
 
-    def gateway(self, model: str) -> Any:
-        """Return a context manager that gives a gateway to one model, and how many requests it wants at once."""
+    def gateway(self) -> Gateway:
+        """Return a gateway to every model; it opens one when an answer is not in its cache."""
 
     def search(self, archive: Archive, run: str, domain: str, model: str) -> None:
         """Search in a domain with a model; a run that is in the archive already goes on."""
@@ -273,14 +274,13 @@ class Loop:
 
     @contextmanager
     def _sampler(self, model: str) -> Iterator[Sampler]:
-        with self.crew.gateway(model) as (gateway, concurrency):
+        with self.crew.gateway() as gateway:
             yield Sampler(
                 self.archive,
                 self.run,
                 gateway,
                 self.sandbox,
                 model,
-                concurrency,
                 prompts=self._prompts,
                 report=self.report,
             )

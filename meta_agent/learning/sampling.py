@@ -105,7 +105,8 @@ class Sampler:
     gateway: Gateway
     sandbox: Sandbox
     model: str
-    workers: int = 16
+    workers: int = 64
+    """Requests under way at most; the gateway lets through as many as the model wants at once."""
     max_tokens: int = 512
     prompts: dict[tuple[str, str], tuple[Message, ...]] = field(default_factory=dict)
     """What is asked about each task, by domain and id; found out when it is not there."""
