@@ -60,7 +60,9 @@ def report(state: dict[str, Any], command: str) -> str:
     """Return what a loop came to, as Markdown; ``state`` is its ``loop.json``."""
     results, settings = state["results"], state["settings"]
     domains = list(results[0]["domains"])
-    titles = ["model", *domains, "all", "to base", "p", "tokens", settings["unrelated"] or "-"]
+    titles = ["model", *domains, "all", "to base", "p", "tokens"]
+    if unrelated := settings["unrelated"]:
+        titles += [unrelated, f"{unrelated} to base", "p"]
     rows = "\n".join("| " + " | ".join(_cells(one, domains)) + " |" for one in results)
     rounds = "\n".join(_round(number, one) for number, one in state["rounds"].items())
     best = [r["model"] for r in results[1:] if r["to_base"]["p"] < 0.05 and r["to_base"]["difference"] > 0]
@@ -83,16 +85,20 @@ def report(state: dict[str, Any], command: str) -> str:
 
 
 def _cells(one: dict[str, Any], domains: Sequence[str]) -> list[str]:
-    to_base, unrelated = one["to_base"], one["unrelated"]
-    return [
+    cells = [
         f"`{one['model']}`",
         *(_share(one["domains"][name]) for name in domains),
         _share(one["all"]),
-        f"{to_base['difference']:+.1%}" if to_base else "",
-        f"{to_base['p']:.3f}" if to_base else "",
+        *_difference(one["to_base"]),
         f"{one['tokens']:.0f}",
-        _share(unrelated) if unrelated else "",
     ]
+    if one["unrelated"]:
+        cells += [_share(one["unrelated"]), *_difference(one["unrelated_to_base"])]
+    return cells
+
+
+def _difference(to_base: dict[str, float] | None) -> tuple[str, str]:
+    return (f"{to_base['difference']:+.1%}", f"{to_base['p']:.3f}") if to_base else ("", "")
 
 
 def _share(interval: dict[str, float]) -> str:

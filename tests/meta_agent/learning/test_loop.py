@@ -187,6 +187,9 @@ def test_an_unrelated_domain_is_asked_step_by_step(
     assert base["unrelated_scores"] == (1.0, 1.0, 1.0)
     assert new["unrelated_scores"] == (0.0, 0.0, 0.0)
     assert new["unrelated_to_base"]["difference"] == -1.0
+    text = report(state, "adas learn loop x")
+    assert "| 100.0% (44%-100%) |  |  |" in text
+    assert "| 0.0% (0%-56%) | -100.0% | 0.250 |" in text
 
 
 def drawn(
