@@ -14,7 +14,7 @@ def forward(task, kit):
     form = (
         "Reply with the whole function in one ```python block, without docstring or comments, and nothing else."
         if task.kind == "code"
-        else "End with one line: 'Answer: ' and the final answer alone."
+        else "Reason step by step first. Then write a last line: 'Answer: ' and the final answer alone."
     )
     opening = "Complete this function. " if task.kind == "code" else ""
     shown = f"```python\n{task.prompt}\n```" if task.kind == "code" else task.prompt

@@ -41,7 +41,7 @@ def forward(task, kit):
         form = (
             "Reply with the whole function in one ```python block."
             if task.kind == "code"
-            else "End with 'Answer: ' and the final answer alone."
+            else "Reason step by step first. Then write a last line: 'Answer: ' and the final answer alone."
         )
         return kit.extract(kit.llm(f"{task.prompt}\n\n{form}"))
     problem = task.metadata.get("problem", task.prompt)

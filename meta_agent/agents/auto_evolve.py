@@ -32,6 +32,6 @@ def forward(task, kit):
         "Fill in each step in one short line, then write the whole function in one ```python block, "
         "without docstring or comments."
         if task.kind == "code"
-        else "Fill in each step in one line. End with one line: 'Answer: ' and the final answer alone."
+        else "Fill in each step in one line. Then write a last line: 'Answer: ' and the final answer alone."
     )
     return kit.extract(kit.llm(f"{task.prompt}\n\nPlan:\n{plan}\n\n{form}"))

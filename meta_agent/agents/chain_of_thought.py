@@ -13,6 +13,7 @@ def forward(task, kit):
         )
     else:
         reply = kit.llm(
-            f"{task.prompt}\n\nThink step by step. End with one line: 'Answer: ' and the final answer alone."
+            f"{task.prompt}\n\nReason step by step first. "
+            "Then write a last line: 'Answer: ' and the final answer alone."
         )
     return kit.extract(reply)

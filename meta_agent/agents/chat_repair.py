@@ -17,7 +17,7 @@ def forward(task, kit):
         form = (
             "Reply with the whole function in one ```python block."
             if task.kind == "code"
-            else "End with 'Answer: ' and the final answer alone."
+            else "Reason step by step first. Then write a last line: 'Answer: ' and the final answer alone."
         )
         return kit.extract(kit.llm(f"{task.prompt}\n\n{form}"))
     best_score, best = -1.0, ""

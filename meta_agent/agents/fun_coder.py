@@ -25,7 +25,10 @@ def forward(task, kit):
     ((value, error),) = kit.call(source, ["solve()"])
     if error or value == "None":
         return kit.extract(
-            kit.llm(f"{task.prompt}\n\nEnd with one line: 'Answer: ' and the final answer alone.")
+            kit.llm(
+                f"{task.prompt}\n\nReason step by step first. "
+                "Then write a last line: 'Answer: ' and the final answer alone."
+            )
         )
     return value.strip("'\"")
 

@@ -38,7 +38,12 @@ def emulated_answer(task, kit):
     answers = [answer for program in kept if (answer := run(kit, program, task.prompt))]
     if answers:
         return kit.vote(answers)
-    return kit.extract(kit.llm(f"{task.prompt}\n\nEnd with one line: 'Answer: ' and the final answer alone."))
+    return kit.extract(
+        kit.llm(
+            f"{task.prompt}\n\nReason step by step first. "
+            "Then write a last line: 'Answer: ' and the final answer alone."
+        )
+    )
 
 
 def run(kit, program, question):

@@ -15,6 +15,6 @@ def forward(task, kit):
     form = (
         "Reply with the whole function in one ```python block, without docstring or comments."
         if task.kind == "code"
-        else "End with one line: 'Answer: ' and the final answer alone."
+        else "Reason step by step first. Then write a last line: 'Answer: ' and the final answer alone."
     )
     return kit.extract(kit.llm(f"{task.prompt}\n\n{form}", system=f"You are a world-class {expert}."))

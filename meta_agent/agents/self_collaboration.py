@@ -29,7 +29,7 @@ def forward(task, kit):
     form = (
         "Reply with the whole function, as long as it needs to be, in a ```python block, without docstring or comments."
         if task.kind == "code"
-        else "End with one line: 'Answer: ' and the final answer alone."
+        else "Reason step by step first. Then write a last line: 'Answer: ' and the final answer alone."
     )
     report, answer = f"The analyst's plan:\n{plan}" if plan else "", ""
     for turn in range(ROUNDS):

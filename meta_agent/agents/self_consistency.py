@@ -18,7 +18,8 @@ def forward(task, kit):
         )
     else:
         prompt = (
-            f"{task.prompt}\n\nThink step by step. End with one line: 'Answer: ' and the final answer alone."
+            f"{task.prompt}\n\nReason step by step first. "
+            "Then write a last line: 'Answer: ' and the final answer alone."
         )
     replies = [kit.llm(prompt)]
     if SAMPLES > 1:

@@ -34,7 +34,8 @@ def forward(task, kit):
         )
     return kit.extract(
         kit.llm(
-            f"{context}\n\nTask:\n{task.prompt}\n\nEnd with one line: 'Answer: ' and the final answer alone."
+            f"{context}\n\nTask:\n{task.prompt}\n\nReason step by step first. "
+            "Then write a last line: 'Answer: ' and the final answer alone."
         )
     )
 

@@ -9,12 +9,13 @@ REPAIRS = 3
 def forward(task, kit):
     if task.kind != "code":
         first = kit.llm(
-            f"{task.prompt}\n\nThink step by step. End with one line: 'Answer: ' and the final answer alone."
+            f"{task.prompt}\n\nReason step by step first. "
+            "Then write a last line: 'Answer: ' and the final answer alone."
         )
         return kit.extract(
             kit.llm(
                 f"{task.prompt}\n\nA worked solution:\n{first}\n\nCheck every step and correct it. "
-                "End with one line: 'Answer: ' and the final answer alone."
+                "Then write a last line: 'Answer: ' and the final answer alone."
             )
         )
     code = kit.extract(

@@ -8,7 +8,7 @@ TURNS = 2
 CODE = (
     "Reply with the whole function in one ```python block, without docstring or comments, and nothing else."
 )
-LINE = "End with one line: 'Answer: ' and the final answer alone."
+LINE = "Reason step by step first. Then write a last line: 'Answer: ' and the final answer alone."
 
 
 def forward(task, kit):

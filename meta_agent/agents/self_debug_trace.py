@@ -15,7 +15,8 @@ def forward(task, kit):
     if task.kind != "code":
         return kit.extract(
             kit.llm(
-                f"{task.prompt}\n\nThink step by step. End with one line: 'Answer: ' and the final answer alone."
+                f"{task.prompt}\n\nReason step by step first. "
+                "Then write a last line: 'Answer: ' and the final answer alone."
             )
         )
     code = kit.extract(kit.llm(f"Complete this function. {CODE}\n\n```python\n{task.prompt}\n```"))

@@ -20,7 +20,8 @@ def forward(task, kit):
         )
     else:
         prompt = (
-            f"{task.prompt}\n\nThink step by step. End with one line: 'Answer: ' and the final answer alone."
+            f"{task.prompt}\n\nReason step by step first. "
+            "Then write a last line: 'Answer: ' and the final answer alone."
         )
     drawn = kit.llm(prompt, temperature=0.7, n=PILOT)
     answers = [kit.extract(reply) for reply in drawn]

@@ -19,7 +19,7 @@ def forward(task, kit):
     form = (
         "Reply with the whole function in one ```python block, without docstring or comments."
         if task.kind == "code"
-        else "End with one line: 'Answer: ' and the final answer alone."
+        else "Reason step by step first. Then write a last line: 'Answer: ' and the final answer alone."
     )
     done = ""
     for number, step in enumerate(steps[:-1], 1):

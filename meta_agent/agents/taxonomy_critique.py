@@ -42,13 +42,13 @@ SIGNATURE = re.compile(r"positional argument|keyword argument|required keyword-o
 CODE = (
     "Reply with the whole function in one ```python block, without docstring or comments, and nothing else."
 )
-LINE = "End with one line: 'Answer: ' and the final answer alone."
+LINE = "Reason step by step first. Then write a last line: 'Answer: ' and the final answer alone."
 
 
 def forward(task, kit):
     classes = "\n".join(f"{leaf} {name}" for leaf, name in TAXONOMY.items())
     if task.kind != "code":
-        answer = kit.llm(f"{task.prompt}\n\nThink step by step. {LINE}")
+        answer = kit.llm(f"{task.prompt}\n\n{LINE}")
         return kit.extract(
             kit.llm(
                 f"{task.prompt}\n\nA worked solution:\n{answer}\n\nKinds of mistakes:\n{classes}\n\nName the kind "

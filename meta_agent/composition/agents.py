@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 FORMS: dict[Kind, str] = {
     "code": "Reply with the whole function in one ```python block, without docstring or comments, and nothing else.",
-    "answer": "End with one line: 'Answer: ' and the final answer alone.",
+    "answer": "Reason step by step first. Then write a last line: 'Answer: ' and the final answer alone.",
 }
 
 _ONCE: Choices = {"samples": 1, "revision": "none", "fallback": "none", "wider vote": "none"}

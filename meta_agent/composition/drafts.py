@@ -19,8 +19,8 @@ PROMPTS: dict[Kind, dict[str, str]] = {
         "docstring or comments.",
     },
     "answer": {
-        "direct": "{task.prompt}\n\n{FORM}",
-        "reason": "{task.prompt}\n\nThink step by step. {FORM}",
+        "direct": "{task.prompt}\n\nEnd with one line: 'Answer: ' and the final answer alone.",
+        "reason": "{task.prompt}\n\n{FORM}",
         "program": "{task.prompt}\n\nWrite a Python function solve() without arguments that computes the final answer "
         "and returns it. Reply in one ```python block and nothing else.",
     },

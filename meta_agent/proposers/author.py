@@ -44,7 +44,7 @@ TOOLS = {
 }
 FORMS = {
     "code": '"Reply with the whole function in one ```python block, without docstring or comments."',
-    "answer": "\"End with one line: 'Answer: ' and the final answer alone.\"",
+    "answer": "\"Reason step by step first. Then write a last line: 'Answer: ' and the final answer alone.\"",
     "patch": '"Reply with each function that must change, whole, in a ```python block."',
 }
 
@@ -62,7 +62,7 @@ def forward(task, kit):
 # idea: A plan avoids wrong starts; two solutions and a vote catch slips.
 def forward(task, kit):
     plan = kit.llm(f"{task.prompt}\\n\\nPlan the solution in three short steps. Do not solve it yet.")
-    replies = kit.llm(f"{task.prompt}\\n\\nPlan:\\n{plan}\\n\\nEnd with one line: 'Answer: ' and the final answer alone.", temperature=0.7, n=3)
+    replies = kit.llm(f"{task.prompt}\\n\\nPlan:\\n{plan}\\n\\nReason step by step first. Then write a last line: 'Answer: ' and the final answer alone.", temperature=0.7, n=3)
     return kit.vote([kit.extract(reply) for reply in replies])""",
     "patch": """# name: Edit, Test, Edit Again
 # idea: The repository's own tests show what an edit has missed.

@@ -49,7 +49,7 @@ def test_the_program_that_does_best_on_the_examples_answers(play: Stage) -> None
 
 def test_programs_that_fail_leave_a_plain_answer(play: Stage) -> None:
     played = play(
-        "program_search", QUESTION, lambda p: "Answer: 5" if "End with one line" in p else block("def f(:")
+        "program_search", QUESTION, lambda p: "Answer: 5" if "write a last line" in p else block("def f(:")
     )
     assert (played.answer, played.error) == ("5", None)
 

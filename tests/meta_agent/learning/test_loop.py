@@ -175,7 +175,7 @@ def test_an_unrelated_domain_is_asked_step_by_step(
         prompt = request.messages[-1].content
         if "def plus_" in prompt:
             return str(skilled(5)(request))
-        assert "Think step by step" in prompt
+        assert "Reason step by step" in prompt
         n = int(prompt.split()[3])
         return "Answer: 7" if forgetful else f"It is {n} plus {n}.\nAnswer: {2 * n} in all"
 
